@@ -1,0 +1,95 @@
+"""What a destination promises. Adding one: a file here, a line in the registry, and the contract suite passes.
+
+A destination is used from one thread at a time; its calls block.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Protocol
+
+import msgspec
+
+from app.model.mapping import Mapping
+
+Row = Sequence[str | None]
+
+
+class Capabilities(msgspec.Struct, frozen=True):
+    """What a destination can do beyond the five calls."""
+
+    roles: bool = False  # one database role for each export
+
+
+class Watermark(msgspec.Struct, frozen=True):
+    """How far an export is loaded in one life of one partition.
+
+    `events_total` is the chain's count up to `end`; `dead_total` of them the destination refused or were dropped.
+    """
+
+    export: str
+    log_id: str
+    partition: int
+    end: int
+    events_total: int
+    dead_total: int
+
+
+class LoadSlice(msgspec.Struct, frozen=True):
+    """One slice to load: its place in the chain (see `app.model.slice.Slice`) and its rows.
+
+    `open_rows` is called only if the slice is loaded. It raises StagingFailed if the staged file is not as recorded.
+    """
+
+    log_id: str
+    partition: int
+    previous: int | None
+    end: int
+    events: int
+    events_total: int
+    open_rows: Callable[[], Iterator[Row]]
+
+
+class Load(msgspec.Struct, frozen=True):
+    """One file. `dropped`: load it without its rows; its events are dead."""
+
+    export: str
+    mapping: Mapping
+    slices: Sequence[LoadSlice]
+    dropped: bool = False
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """What one load did. Slices that were there before (a repeat) count as skipped and change nothing."""
+
+    rows: int
+    slices_loaded: int
+    slices_skipped: int
+
+
+class Destination(Protocol):
+    """A place with tables that takes rows and watermarks in one transaction."""
+
+    capabilities: Capabilities
+
+    def prepare(self, mapping: Mapping) -> None:
+        """Create the mapping's schema and table if they are not there; additive and repeatable.
+
+        Raises Rejected if the table has other columns, another order or another primary key; Retryable.
+        """
+
+    def load(self, load: Load) -> Loaded:
+        """In one transaction: first move the watermarks by compare-and-set, then write the rows.
+
+        A slice whose end is not above its watermark is skipped unopened. Any other slice must begin where the
+        watermark stands (`previous`, None where there is no watermark yet). Rows are appended, or with a primary key
+        upserted, the later row winning. Without `incremental` the table is emptied first, if a slice is left to load.
+        Raises Rejected (also for a broken chain) or Retryable; then nothing has changed.
+        """
+
+    def watermarks(self, exports: Iterable[str] | None = None) -> list[Watermark]:
+        """Of these exports (uids), or of all. Raises Retryable."""
+
+    def forget(self, export: str) -> None:
+        """Remove a deleted export's watermarks. Its table stays."""
+
+    def close(self) -> None:
+        """Give back what is held."""

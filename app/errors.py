@@ -1,0 +1,74 @@
+"""Every error that Forebay raises on purpose.
+
+    ForebayError
+    ├── SettingInvalid          a setting is wrong: the start stops with its message
+    ├── LogFailed               the log did not take or give records
+    │   ├── LogFull             no room: answer 429 and try again later
+    │   ├── LogCorrupt          the log's file is damaged: stop, restore it
+    │   └── LogLocked           another process has the log: stop
+    ├── LoadFailed              a file was not loaded; nothing of it is in the table
+    │   ├── Retryable           the destination may take it later
+    │   └── Rejected            the destination refuses it until somebody changes something
+    ├── MappingFailed           an event does not fit an export's mapping: it becomes a dead letter
+    ├── DefinitionRefused       a change of the definitions breaks a rule; says which
+    └── StagingFailed           a staged file could not be written or is not what its cut says
+"""
+
+
+class ForebayError(Exception):
+    """The root of Forebay's own errors."""
+
+
+class SettingInvalid(ForebayError):
+    """A setting is wrong; the message names it and says what it may be."""
+
+
+class LogFailed(ForebayError):
+    """The log did not take or give records; nothing that was being appended is accepted."""
+
+
+class LogFull(LogFailed):
+    """The log has no room (its limit, or the disk's): try again when there is some."""
+
+
+class LogCorrupt(LogFailed):
+    """The log's file is damaged, or was written by a newer Forebay."""
+
+
+class LogLocked(LogFailed):
+    """Another process has the log open."""
+
+
+class LoadFailed(ForebayError):
+    """A file was not loaded: its transaction was rolled back."""
+
+
+class Retryable(LoadFailed):
+    """The destination may take the file later, unchanged."""
+
+    def __init__(self, reason: str, *, after_s: float) -> None:
+        super().__init__(reason)
+        self.after_s = after_s
+
+
+class Rejected(LoadFailed):
+    """The destination will refuse the file until somebody changes the table or the export."""
+
+
+class MappingFailed(ForebayError):
+    """An event cannot be mapped for one export; the text is its dead letter's reason."""
+
+
+class StagingFailed(ForebayError):
+    """A staged file could not be written or read, or differs from its recorded length or checksum."""
+
+
+class DefinitionRefused(ForebayError):
+    """A change of the definitions breaks a rule.
+
+    `rule` is a stable word that an API turns into its own error name.
+    """
+
+    def __init__(self, rule: str, message: str) -> None:
+        super().__init__(message)
+        self.rule = rule

@@ -1,0 +1,54 @@
+"""A dead letter: an event that one export could not map or load, with the reason, kept whole."""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from app.model.event import Event, Position
+
+
+class DeadLetter(msgspec.Struct, frozen=True):
+    """One event that is dead for one export; its position is its name."""
+
+    export: str
+    log_id: str
+    partition: int
+    offset: int
+    index: int
+    reason: str
+    event: Event
+
+    @property
+    def position(self) -> Position:
+        """Where the event stands."""
+        return Position(self.log_id, self.partition, self.offset, self.index)
+
+    @property
+    def key(self) -> str:
+        """Unique among all dead letters."""
+        return f"{self.export}/{self.position}"
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(DeadLetter)
+_list_decoder = msgspec.msgpack.Decoder(list[DeadLetter])
+
+
+def encode_dead_letter(letter: DeadLetter) -> bytes:
+    """The value of a message in the log of dead letters."""
+    return _encoder.encode(letter)
+
+
+def decode_dead_letter(value: bytes) -> DeadLetter:
+    """Undo `encode_dead_letter`. Raises msgspec.ValidationError or msgspec.DecodeError."""
+    return _decoder.decode(value)
+
+
+def encode_dead_letters(letters: Iterable[DeadLetter]) -> bytes:
+    """The content of a staged file of dead letters."""
+    return _encoder.encode(list(letters))
+
+
+def decode_dead_letters(content: bytes) -> list[DeadLetter]:
+    """Undo `encode_dead_letters`. Raises msgspec.ValidationError or msgspec.DecodeError."""
+    return _list_decoder.decode(content)

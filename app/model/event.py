@@ -1,0 +1,79 @@
+"""An event: one thing that a client pushed, as it arrived."""
+
+from collections.abc import Iterable
+from hashlib import blake2b
+from typing import NamedTuple
+from uuid import UUID
+
+import msgspec
+
+HeaderPairs = tuple[tuple[str, str], ...]
+
+
+class Event(msgspec.Struct, frozen=True, array_like=True):
+    """What one request, or one element of a batch, brought.
+
+    `receiver` is the receiver's uid. `arrival_us` was stamped at the door and never changes. `headers` are in the
+    order they came, names as sent. `only_export` is the uid of the single export the event is for (a replayed
+    dead letter), else empty.
+    """
+
+    receiver: str
+    arrival_us: int
+    ip: str
+    headers: HeaderPairs
+    body: bytes
+    only_export: str = ""
+
+
+class Pack(msgspec.Struct, frozen=True, array_like=True):
+    """The events of one log message, accepted under one revision of the definitions."""
+
+    revision: int
+    events: tuple[Event, ...]
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Pack)
+
+
+def encode_pack(revision: int, events: Iterable[Event]) -> bytes:
+    """The value of one log message."""
+    return _encoder.encode(Pack(revision, tuple(events)))
+
+
+def decode_pack(value: bytes) -> Pack:
+    """Undo `encode_pack`. Raises msgspec.ValidationError or msgspec.DecodeError."""
+    return _decoder.decode(value)
+
+
+class Position(NamedTuple):
+    """Where an event stands in the log, for ever: the life of the log, partition, offset of its message, index in it."""
+
+    log_id: str
+    partition: int
+    offset: int
+    index: int
+
+    def __str__(self) -> str:
+        return f"{self.log_id}/{self.partition}/{self.offset}/{self.index}"
+
+
+class EventIds:
+    """The ids of the events of one message: unique, the same each time the message is read, sortable by arrival.
+
+    UUIDs of version 7 (RFC 9562): milliseconds, then the fraction in 12 bits, then a hash of the message's
+    position plus the index.
+    """
+
+    def __init__(self, log_id: str, partition: int, offset: int) -> None:
+        digest = blake2b(f"{log_id}/{partition}/{offset}".encode(), digest_size=8).digest()
+        self._base = int.from_bytes(digest)
+
+    def of(self, arrival_us: int, index: int) -> str:
+        """The id of the event at `index`."""
+        milliseconds, fraction_us = divmod(arrival_us, 1000)
+        fraction = fraction_us * 4096 // 1000
+        tail = (self._base + index) & 0x3FFF_FFFF_FFFF_FFFF
+        value = (milliseconds & 0xFFFF_FFFF_FFFF) << 80 | 0x7 << 76 | fraction << 64 | 0x2 << 62 | tail
+        return str(UUID(int=value))

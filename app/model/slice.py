@@ -1,0 +1,28 @@
+"""A slice: the rows of one export from one stretch of one partition, one CSV in staging."""
+
+import msgspec
+
+from app.model.staged import StagedFile
+
+
+class Slice(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a cut says of one of its slices.
+
+    It holds what the export wanted of the messages [begin, end) of the partition in this life of the log.
+    `previous` is the `end` of the export's previous slice in the same partition and life, None for its first:
+    together they make a chain without gaps. `events_total` counts the events of the chain up to and with this slice.
+    """
+
+    export: str
+    mapping_number: int
+    log_id: str
+    partition: int
+    previous: int | None
+    begin: int
+    end: int
+    staged: StagedFile
+    rows: int
+    events: int
+    events_total: int
+    opened_us: int
+    hurried: bool = False
