@@ -5,7 +5,7 @@ import msgspec
 from app.model.staged import StagedFile
 
 
-class Slice(msgspec.Struct, frozen=True, omit_defaults=True):
+class Slice(msgspec.Struct, frozen=True, tag="slice"):
     """What a cut says of one of its slices.
 
     It holds what the export wanted of the messages [begin, end) of the partition in this life of the log.
@@ -25,4 +25,25 @@ class Slice(msgspec.Struct, frozen=True, omit_defaults=True):
     events: int
     events_total: int
     opened_us: int
-    hurried: bool = False
+
+
+class Tick(msgspec.Struct, frozen=True, tag="tick"):
+    """The time, as a message: conditions on time are judged by the greatest tick read from the log."""
+
+    at_us: int
+
+
+SliceRecord = Slice | Tick
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Slice | Tick)
+
+
+def encode_slice(record: SliceRecord) -> bytes:
+    """The value of a message in the log of slices."""
+    return _encoder.encode(record)
+
+
+def decode_slice(value: bytes) -> SliceRecord:
+    """Undo `encode_slice`. Raises msgspec.ValidationError or msgspec.DecodeError."""
+    return _decoder.decode(value)

@@ -1,0 +1,42 @@
+"""Drafts: what a client asks the definitions to become. Checked for form by their API, for the rules by the fold."""
+
+import msgspec
+
+from app.model.conditions import Conditions
+from app.model.mapping import Mapping
+
+
+class ExportDraft(msgspec.Struct, frozen=True):
+    """An export to be made."""
+
+    id: str
+    name: str
+    mapping: Mapping
+    conditions: Conditions
+
+
+class ReceiverDraft(msgspec.Struct, frozen=True):
+    """A receiver to be made, with its first exports."""
+
+    id: str
+    name: str
+    description: str
+    exports: tuple[ExportDraft, ...]
+
+
+class ExportChange(msgspec.Struct, frozen=True):
+    """What is None stays as it is."""
+
+    name: str | None = None
+    mapping: Mapping | None = None
+    count: int | None = None
+    size_bytes: int | None = None
+    time_s: float | None = None
+
+    def conditions_after(self, before: Conditions) -> Conditions:
+        """The conditions with this change."""
+        return Conditions(
+            before.count if self.count is None else self.count,
+            before.size_bytes if self.size_bytes is None else self.size_bytes,
+            before.time_s if self.time_s is None else self.time_s,
+        )

@@ -1,0 +1,269 @@
+"""The definitions as they stand: the fold of their log, the same in every worker."""
+
+from bisect import insort
+from dataclasses import dataclass, field
+
+import msgspec
+
+from app.errors import DefinitionRefused
+from app.model.change import (
+    AddToken,
+    Change,
+    CreateExport,
+    CreateReceiver,
+    DeleteExport,
+    DeleteReceiver,
+    FinishTask,
+    StartTask,
+    TaskWork,
+    UpdateExport,
+    UpdateReceiver,
+)
+from app.model.draft import ExportDraft
+from app.model.export import Export
+from app.model.mapping import Mapping
+from app.model.receiver import Receiver
+from app.model.task import Task, TaskStatus, TaskType
+
+RECEIVERS_PER_PROJECT_MAX = 100
+EXPORTS_PER_RECEIVER_MAX = 20
+MAPPINGS_PER_EXPORT_MAX = 100
+SUCCESS_KEPT_US = 3600 * 1_000_000
+ERROR_KEPT_US = 48 * 3600 * 1_000_000
+
+RESULTS = {
+    TaskType.RECEIVER_CREATE: "receiver created",
+    TaskType.EXPORT_CREATE: "export created",
+    TaskType.EXPORT_UPDATE: "export updated",
+}
+
+
+@dataclass(slots=True)
+class StandingTask:
+    """A task, and what is to be done while it is processing."""
+
+    task: Task
+    work: TaskWork | None
+
+
+@dataclass(slots=True)
+class Receivers:
+    """All definitions. `revision` is the offset of the next change: a state is named by how much it has folded."""
+
+    revision: int = 0
+    by_uid: dict[str, Receiver] = field(default_factory=dict)
+    _uids: dict[tuple[int, str], str] = field(default_factory=dict)
+    _ids: dict[int, list[str]] = field(default_factory=dict)
+    _exports: dict[str, Export] = field(default_factory=dict)
+    _mappings: dict[tuple[str, int], Mapping] = field(default_factory=dict)
+    _tasks: dict[str, StandingTask] = field(default_factory=dict)
+    _tokens: dict[str, int] = field(default_factory=dict)
+
+    # reading
+
+    def receiver(self, project_id: int, receiver_id: str) -> Receiver | None:
+        """The receiver of this id in the project, or None."""
+        uid = self._uids.get((project_id, receiver_id))
+        return None if uid is None else self.by_uid[uid]
+
+    def of_project(self, project_id: int) -> list[Receiver]:
+        """The project's receivers, sorted by id."""
+        return [self.by_uid[self._uids[project_id, id_]] for id_ in self._ids.get(project_id, [])]
+
+    def export(self, uid: str) -> Export | None:
+        """The export of this uid, or None."""
+        return self._exports.get(uid)
+
+    def mapping(self, export_uid: str, number: int) -> Mapping | None:
+        """One of the mappings that a living export has had."""
+        return self._mappings.get((export_uid, number))
+
+    def task(self, project_id: int, task_id: str) -> Task | None:
+        """The task, or None: unknown, another project's, or finished long ago."""
+        standing = self._tasks.get(task_id)
+        return standing.task if standing is not None and standing.task.project_id == project_id else None
+
+    def unfinished(self) -> list[tuple[Task, TaskWork]]:
+        """What is to be done, in the order it was asked for."""
+        return [(standing.task, standing.work) for standing in self._tasks.values() if standing.work is not None]
+
+    @property
+    def tokens(self) -> dict[str, int]:
+        """SHA-256 of a token → its project."""
+        return self._tokens
+
+    # folding
+
+    def apply(self, offset: int, change: Change) -> None:
+        """Take the change at `offset`. Raises DefinitionRefused if it breaks a rule: then it changes nothing else."""
+        self.revision = offset + 1
+        match change:
+            case StartTask():
+                self._start(change)
+            case FinishTask():
+                self._finish(change)
+            case UpdateReceiver():
+                self._update_receiver(change)
+            case DeleteReceiver():
+                self._delete_receiver(change.receiver_uid)
+            case DeleteExport():
+                self._delete_export(change)
+            case AddToken():
+                self._tokens[change.sha256] = change.project_id
+
+    def check(self, work: TaskWork) -> None:
+        """Whether the rules allow this work now. Raises DefinitionRefused."""
+        match work:
+            case CreateReceiver():
+                self._check_receiver(work.receiver)
+            case CreateExport():
+                receiver = self._living(work.receiver_uid)
+                if receiver.export(work.draft.id) is not None:
+                    raise DefinitionRefused("exportAlreadyExists", f'Export "{work.draft.id}" already exists in the receiver')
+                _check_export_count(receiver, len(receiver.exports) + 1)
+            case UpdateExport():
+                self._check_update(work)
+
+    def _start(self, change: StartTask) -> None:
+        if change.task.id in self._tasks:
+            return
+        self._forget_old_tasks(change.task.created_us)
+        self.check(change.work)
+        self._tasks[change.task.id] = StandingTask(change.task, change.work)
+
+    def _finish(self, change: FinishTask) -> None:
+        standing = self._tasks.get(change.task_id)
+        if standing is None or standing.work is None:
+            return
+        error = change.error
+        if not error:
+            try:
+                self.check(standing.work)
+            except DefinitionRefused as refused:
+                error = str(refused)
+            else:
+                self._make_true(standing.work)
+        standing.work = None
+        standing.task = msgspec.structs.replace(
+            standing.task,
+            status=TaskStatus.ERROR if error else TaskStatus.SUCCESS,
+            finished_us=change.at_us,
+            result="" if error else RESULTS[standing.task.type],
+            error=error,
+        )
+
+    def _make_true(self, work: TaskWork) -> None:
+        match work:
+            case CreateReceiver():
+                self._put(work.receiver)
+            case CreateExport():
+                receiver = self._living(work.receiver_uid)
+                export = new_export(receiver.uid, work.export_uid, work.draft)
+                self._put(_with_exports(receiver, [*receiver.exports, export]))
+            case UpdateExport():
+                self._make_update_true(work)
+
+    def _make_update_true(self, work: UpdateExport) -> None:
+        receiver = self._living(work.receiver_uid)
+        before = _export_of(receiver, work.export_id)
+        change = work.change
+        after = msgspec.structs.replace(
+            before,
+            name=before.name if change.name is None else change.name,
+            conditions=change.conditions_after(before.conditions),
+            mapping=before.mapping if change.mapping is None else change.mapping,
+            mapping_number=before.mapping_number + (change.mapping is not None),
+        )
+        others = [export for export in receiver.exports if export.uid != before.uid]
+        self._put(_with_exports(receiver, [*others, after]))
+
+    def _update_receiver(self, change: UpdateReceiver) -> None:
+        receiver = self._living(change.receiver_uid)
+        name = receiver.name if change.name is None else change.name
+        description = receiver.description if change.description is None else change.description
+        self._put(msgspec.structs.replace(receiver, name=name, description=description))
+
+    def _put(self, receiver: Receiver) -> None:
+        if receiver.uid not in self.by_uid:
+            self._uids[receiver.project_id, receiver.id] = receiver.uid
+            insort(self._ids.setdefault(receiver.project_id, []), receiver.id)
+        self.by_uid[receiver.uid] = receiver
+        for export in receiver.exports:
+            self._exports[export.uid] = export
+            self._mappings[export.uid, export.mapping_number] = export.mapping
+
+    def _delete_receiver(self, uid: str) -> None:
+        receiver = self._living(uid)
+        for export in receiver.exports:
+            self._forget_export(export)
+        del self.by_uid[uid]
+        del self._uids[receiver.project_id, receiver.id]
+        self._ids[receiver.project_id].remove(receiver.id)
+
+    def _delete_export(self, change: DeleteExport) -> None:
+        receiver = self._living(change.receiver_uid)
+        gone = _export_of(receiver, change.export_id)
+        self._put(_with_exports(receiver, [export for export in receiver.exports if export.uid != gone.uid]))
+        self._forget_export(gone)
+
+    def _forget_export(self, export: Export) -> None:
+        del self._exports[export.uid]
+        for number in range(1, export.mapping_number + 1):
+            self._mappings.pop((export.uid, number), None)
+
+    def _forget_old_tasks(self, now_us: int) -> None:
+        for task_id, standing in list(self._tasks.items()):
+            task = standing.task
+            kept_us = SUCCESS_KEPT_US if task.status is TaskStatus.SUCCESS else ERROR_KEPT_US
+            if standing.work is None and task.finished_us + kept_us < now_us:
+                del self._tasks[task_id]
+
+    # rules
+
+    def _living(self, uid: str) -> Receiver:
+        receiver = self.by_uid.get(uid)
+        if receiver is None:
+            raise DefinitionRefused("receiverNotFound", "Receiver not found in the project")
+        return receiver
+
+    def _check_receiver(self, receiver: Receiver) -> None:
+        if (receiver.project_id, receiver.id) in self._uids:
+            message = f'Receiver "{receiver.id}" already exists in the project'
+            raise DefinitionRefused("receiverAlreadyExists", message)
+        if len(self._ids.get(receiver.project_id, [])) >= RECEIVERS_PER_PROJECT_MAX:
+            message = f"Receiver count limit reached in the project, the maximum is {RECEIVERS_PER_PROJECT_MAX}"
+            raise DefinitionRefused("receiverCountLimitReached", message)
+        _check_export_count(receiver, len(receiver.exports))
+        ids = [export.id for export in receiver.exports]
+        for id_ in ids:
+            if ids.count(id_) > 1:
+                raise DefinitionRefused("exportAlreadyExists", f'Export "{id_}" already exists in the receiver')
+
+    def _check_update(self, work: UpdateExport) -> None:
+        export = _export_of(self._living(work.receiver_uid), work.export_id)
+        if work.change.mapping is not None and export.mapping_number >= MAPPINGS_PER_EXPORT_MAX:
+            message = f"Mapping count limit reached in the export, the maximum is {MAPPINGS_PER_EXPORT_MAX}"
+            raise DefinitionRefused("badRequest", message)
+
+
+def new_export(receiver_uid: str, uid: str, draft: ExportDraft) -> Export:
+    """The export that a draft becomes."""
+    return Export(uid, receiver_uid, draft.id, draft.name, draft.mapping, draft.conditions)
+
+
+def _with_exports(receiver: Receiver, exports: list[Export]) -> Receiver:
+    return msgspec.structs.replace(receiver, exports=tuple(sorted(exports, key=lambda export: export.id)))
+
+
+def _export_of(receiver: Receiver, export_id: str) -> Export:
+    export = receiver.export(export_id)
+    if export is None:
+        raise DefinitionRefused("exportNotFound", f'Export "{export_id}" not found in the receiver')
+    return export
+
+
+def _check_export_count(receiver: Receiver, count: int) -> None:
+    if count > EXPORTS_PER_RECEIVER_MAX:
+        message = f"Export count limit reached in the receiver, the maximum is {EXPORTS_PER_RECEIVER_MAX}"
+        raise DefinitionRefused("exportCountLimitReached", message)
+    del receiver
