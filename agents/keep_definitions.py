@@ -1,0 +1,178 @@
+"""Keep the definitions: every worker folds their log; the one that owns its partition does the tasks in it."""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+from mode import Service
+
+from agents.patience import until_done
+from agents.worker import worker_fault
+from app import clock
+from app.crash import CrashPoints
+from app.destinations.base import Destination
+from app.errors import DefinitionRefused, LogFailed, Rejected, Retryable
+from app.model.change import Change, CreateExport, CreateReceiver, FinishTask, TaskWork, UpdateExport, decode_change, encode_change
+from app.model.mapping import Mapping
+from app.model.task import Task
+from app.streams import DEFINITIONS, DEFINITIONS_TP, Streams
+from app.transports.log import Log, NewRecord
+from tables.receivers import Receivers
+
+logger = logging.getLogger(__name__)
+
+READ_BYTES_MAX = 1024 * 1024
+WAIT_S = 1.0
+CATCH_UP_PAUSE_S = 0.02
+REFUSALS_KEPT_MAX = 1000
+TASK_TIME_MAX_S = 300.0
+
+
+class DefinitionsKeeper(Service):
+    """Reads the log of definitions to its end, and on as it grows."""
+
+    def __init__(self, streams: Streams, log: Callable[[], Log], receivers: Receivers, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._streams = streams
+        self._log = log
+        self.receivers = receivers
+        self._refusals: OrderedDict[int, DefinitionRefused] = OrderedDict()
+        self._moved = asyncio.Condition()
+        self._catching_up: asyncio.Task[None] | None = None
+
+    async def submit(self, change: Change) -> None:
+        """Append a change and wait until it is folded. Raises DefinitionRefused if it broke a rule, LogFailed."""
+        offsets = await self._log().append([NewRecord(DEFINITIONS, 0, None, encode_change(change))])
+        await self.reached(offsets[0] + 1)
+        refusal = self._refusals.pop(offsets[0], None)
+        if refusal is not None:
+            raise refusal
+
+    async def reached(self, revision: int) -> None:
+        """Return when the fold has this revision."""
+        async with self._moved:
+            await self._moved.wait_for(lambda: self.receivers.revision >= revision)
+
+    async def catch_up(self) -> None:
+        """Fold everything that stood in the log when this was called; calls that come together share one reading."""
+        if self._catching_up is not None:
+            await asyncio.shield(self._catching_up)
+        if self._catching_up is None:
+            self._catching_up = asyncio.ensure_future(self._read_to_end())
+        await asyncio.shield(self._catching_up)
+
+    async def _read_to_end(self) -> None:
+        await asyncio.sleep(CATCH_UP_PAUSE_S)
+        try:
+            _, end = await self._log().bounds(DEFINITIONS_TP)
+            await self.reached(end)
+        finally:
+            self._catching_up = None
+
+    @Service.task
+    async def _keep(self) -> None:
+        try:
+            while not self.should_stop:
+                await until_done(self._read_on, "reading the definitions", LogFailed)
+        except Exception as error:  # noqa: BLE001 -- without definitions nothing may go on
+            await worker_fault(self._streams.app, "keeping the definitions", error)
+
+    async def _read_on(self) -> None:
+        log, receivers = self._log(), self.receivers
+        run = await log.read(DEFINITIONS_TP, receivers.revision, bytes_max=READ_BYTES_MAX)
+        if not run.records:
+            await log.wait_beyond(DEFINITIONS_TP, receivers.revision, timeout_s=WAIT_S)
+            return
+        async with self._moved:
+            for record in run.records:
+                if record.value is not None:
+                    self._apply(record.offset, decode_change(record.value))
+            receivers.revision = run.next
+            self._moved.notify_all()
+
+    def _apply(self, offset: int, change: Change) -> None:
+        try:
+            self.receivers.apply(offset, change)
+        except DefinitionRefused as refused:
+            self._refusals[offset] = refused
+            while len(self._refusals) > REFUSALS_KEPT_MAX:
+                self._refusals.popitem(last=False)
+
+
+class TaskRunner:
+    """Does the tasks that stand in the definitions: prepares their tables, then has them made true."""
+
+    def __init__(self, keeper: DefinitionsKeeper, destination: Destination, crash: CrashPoints) -> None:
+        self._keeper = keeper
+        self._destination = destination
+        self._crash = crash
+        self._running: dict[str, asyncio.Task[None]] = {}
+
+    def start_unfinished(self) -> None:
+        """Start whatever is to be done and is not being done here."""
+        for task, work in self._keeper.receivers.unfinished():
+            if task.id not in self._running:
+                self._running[task.id] = asyncio.ensure_future(self._do(task, work))
+
+    async def close(self) -> None:
+        """Stop; another worker does what is left."""
+        for running in self._running.values():
+            running.cancel()
+        self._running.clear()
+
+    async def _do(self, task: Task, work: TaskWork) -> None:
+        try:
+            error = await self._prepare(work)
+            self._crash.reach("task-prepared")
+            finish = FinishTask(task.id, clock.now_us(), error)
+            await until_done(lambda: self._keeper.submit(finish), f"finishing task {task.id}", LogFailed)
+        finally:
+            self._running.pop(task.id, None)
+
+    async def _prepare(self, work: TaskWork) -> str:
+        deadline_s = asyncio.get_running_loop().time() + TASK_TIME_MAX_S
+        try:
+            self._keeper.receivers.check(work)
+            for mapping in _mappings(work):
+                await self._prepare_table(mapping, deadline_s)
+        except (DefinitionRefused, Rejected, Retryable) as error:
+            return str(error)
+        return ""
+
+    async def _prepare_table(self, mapping: Mapping, deadline_s: float) -> None:
+        while True:
+            try:
+                await asyncio.to_thread(self._destination.prepare, mapping)
+            except Retryable as error:
+                if asyncio.get_running_loop().time() + error.after_s > deadline_s:
+                    raise
+                await asyncio.sleep(error.after_s)
+            else:
+                return
+
+
+def _mappings(work: TaskWork) -> list[Mapping]:
+    match work:
+        case CreateReceiver():
+            return [export.mapping for export in work.receiver.exports]
+        case CreateExport():
+            return [work.draft.mapping]
+        case UpdateExport():
+            return [] if work.change.mapping is None else [work.change.mapping]
+
+
+def keep_definitions(streams: Streams, keeper: DefinitionsKeeper, runner: TaskRunner) -> None:
+    """Register the agent."""
+
+    @streams.app.agent(streams.definitions, name="keep_definitions", concurrency=1)
+    async def keep(stream: Any) -> None:
+        """Do the tasks that were asked for."""
+        async for event in stream.noack().events():
+            try:
+                await keeper.reached(event.value.next)
+                runner.start_unfinished()
+                event.ack()
+            except Exception as error:  # noqa: BLE001 -- no exception leaves an agent
+                await worker_fault(streams.app, "starting tasks", error)

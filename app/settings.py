@@ -1,0 +1,71 @@
+"""The settings, read from the environment once, at the start, here and nowhere else."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from app.errors import SettingInvalid
+
+MIB = 1024 * 1024
+
+
+class Settings(BaseSettings):
+    """Each is the environment variable `FOREBAY_<NAME>`. docs/operations.md lists them; a test holds it to this class."""
+
+    model_config = SettingsConfigDict(env_prefix="FOREBAY_", extra="forbid", frozen=True)
+
+    port: Annotated[int, Field(ge=1, le=65535)] = 6066
+    host: str = "127.0.0.1"
+    data_dir: Path = Path("data")
+    broker: str = ""
+    destination: str = ""
+    staging: str = ""
+    api_token: SecretStr | None = None
+    public_url: str = ""
+    partitions: Annotated[int, Field(ge=1, le=256)] = 4
+    request_bytes_max: Annotated[int, Field(ge=1024, le=64 * MIB)] = MIB
+    in_flight_bytes_max: Annotated[int, Field(ge=MIB)] = 64 * MIB
+    log_bytes_max: Annotated[int, Field(ge=16 * MIB)] = 10 * 1024 * MIB
+    events_retention_s: Annotated[float, Field(ge=0)] = 24 * 3600.0
+    failed_files_retention_s: Annotated[float, Field(ge=0)] = 7 * 24 * 3600.0
+    template_processes: Annotated[int, Field(ge=1, le=64)] = 1
+    template_deadline_s: Annotated[float, Field(gt=0, le=60)] = 1.0
+    template_memory_bytes_max: Annotated[int, Field(ge=64 * MIB)] = 256 * MIB
+    crash_at: str = Field(default="", validation_alias=AliasChoices("FOREBAY_CRASH_AT", "crash_at"))
+
+    @field_validator("data_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.absolute()
+
+    @field_validator("api_token")
+    @classmethod
+    def _token_is_usable(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and (not value.get_secret_value() or " " in value.get_secret_value()):
+            raise ValueError("must be a text without blanks")
+        return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, values: dict[str, object]) -> dict[str, object]:
+        data_dir = Path(str(values.get("data_dir") or "data")).absolute()
+        host, port = values.get("host") or "127.0.0.1", values.get("port") or 6066
+        defaults = {
+            "broker": f"embedded://{data_dir}/log",
+            "destination": f"sqlite:///{data_dir}/warehouse.db",
+            "staging": f"file://{data_dir}/staging",
+            "public_url": f"http://{'127.0.0.1' if host in {'0.0.0.0', '::'} else host}:{port}",  # noqa: S104
+        }
+        return {**values, **{name: values.get(name) or default for name, default in defaults.items()}}
+
+
+def read_settings() -> Settings:
+    """From the environment. Raises SettingInvalid with one line that names the variable."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "_".join(str(part) for part in first["loc"]).upper().removeprefix("FOREBAY_")
+        raise SettingInvalid(f"FOREBAY_{name}: {first['msg']}") from None
