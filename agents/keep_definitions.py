@@ -12,7 +12,7 @@ from agents.patience import until_done
 from agents.worker import worker_fault
 from app import clock
 from app.crash import CrashPoints
-from app.destinations.base import Destination
+from app.destinations.thread import DestinationThread
 from app.errors import DefinitionRefused, LogFailed, Rejected, Retryable
 from app.model.change import Change, CreateExport, CreateReceiver, FinishTask, TaskWork, UpdateExport, decode_change, encode_change
 from app.model.mapping import Mapping
@@ -104,7 +104,7 @@ class DefinitionsKeeper(Service):
 class TaskRunner:
     """Does the tasks that stand in the definitions: prepares their tables, then has them made true."""
 
-    def __init__(self, keeper: DefinitionsKeeper, destination: Destination, crash: CrashPoints) -> None:
+    def __init__(self, keeper: DefinitionsKeeper, destination: DestinationThread, crash: CrashPoints) -> None:
         self._keeper = keeper
         self._destination = destination
         self._crash = crash
@@ -144,7 +144,7 @@ class TaskRunner:
     async def _prepare_table(self, mapping: Mapping, deadline_s: float) -> None:
         while True:
             try:
-                await asyncio.to_thread(self._destination.prepare, mapping)
+                await self._destination.prepare(mapping)
             except Retryable as error:
                 if asyncio.get_running_loop().time() + error.after_s > deadline_s:
                     raise

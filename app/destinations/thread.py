@@ -1,0 +1,43 @@
+"""A destination for asyncio: its blocking calls, one after another, in a thread of their own."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from app.destinations.base import Destination, Load, Loaded, Watermark
+from app.model.mapping import Mapping
+
+T = TypeVar("T")
+
+
+class DestinationThread:
+    """Owns the destination: nobody else may call it. The promises are those of `Destination`."""
+
+    def __init__(self, destination: Destination) -> None:
+        self._destination = destination
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="destination")
+
+    async def prepare(self, mapping: Mapping) -> None:
+        """See `Destination.prepare`."""
+        await self._call(self._destination.prepare, mapping)
+
+    async def load(self, load: Load) -> Loaded:
+        """See `Destination.load`."""
+        return await self._call(self._destination.load, load)
+
+    async def watermarks(self, exports: Iterable[str] | None = None) -> list[Watermark]:
+        """See `Destination.watermarks`."""
+        return await self._call(self._destination.watermarks, exports)
+
+    async def forget(self, export: str) -> None:
+        """See `Destination.forget`."""
+        await self._call(self._destination.forget, export)
+
+    async def close(self) -> None:
+        """Wait for the call under way, then close the destination."""
+        await self._call(self._destination.close)
+        self._thread.shutdown()
+
+    async def _call(self, function: Callable[..., T], *arguments: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)

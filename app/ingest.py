@@ -1,0 +1,189 @@
+"""The way into the log: events that arrive while a send is in flight go out together in the next one.
+
+One log message holds the events of many requests, one durable append answers them all: no timer, no linger.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from app.crash import CrashPoints
+from app.errors import LogFailed, LogFull
+from app.model.event import Event, encode_pack
+from app.model.receiver import Receiver
+from app.streams import EVENTS, Streams
+from app.transports.log import Log, NewRecord
+
+PACK_BYTES_MAX = 1_000_000
+PACKS_PER_SEND_MAX = 16
+EVENT_OVERHEAD_BYTES = 64
+STICK_S, STICK_BYTES = 1.0, 1_000_000
+SIZE_ASKED_EVERY_S = 1.0
+PACK_HEADERS = (("forebay", b"1"),)
+
+
+@dataclass(slots=True)
+class Gathering:
+    """Requests that will be answered by one send."""
+
+    requests: list[tuple[Sequence[Event], int]] = field(default_factory=list)
+    sent: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+
+class Lane:
+    """One send at a time into one partition; what comes meanwhile gathers."""
+
+    def __init__(self, choose_partition: Callable[[int], int], log: Callable[[], Log], revision: Callable[[], int]) -> None:
+        self._choose_partition = choose_partition
+        self._log = log
+        self._revision = revision
+        self._gathering: Gathering | None = None
+        self._sending: asyncio.Task[None] | None = None
+
+    async def accept(self, events: Sequence[Event], size_bytes: int) -> None:
+        """Durable when it returns. Raises LogFailed."""
+        if self._gathering is None:
+            self._gathering = Gathering()
+        gathering = self._gathering
+        gathering.requests.append((events, size_bytes))
+        if self._sending is None:
+            self._sending = asyncio.ensure_future(self._send_all())
+        await asyncio.shield(gathering.sent)
+
+    async def _send_all(self) -> None:
+        try:
+            while self._gathering is not None:
+                gathering, self._gathering = self._gathering, None
+                await self._send(gathering)
+        finally:
+            self._sending = None
+
+    async def _send(self, gathering: Gathering) -> None:
+        try:
+            for packs in _in_sends(_in_packs(gathering.requests)):
+                await self._log().append([self._record(pack) for pack in packs])
+        except LogFailed as error:
+            _fail(gathering.sent, error)
+        except BaseException as error:
+            _fail(gathering.sent, LogFailed(f"the log did not answer: {error!r}"))
+            raise
+        else:
+            gathering.sent.set_result(None)
+
+    def _record(self, events: list[Event]) -> NewRecord:
+        value = encode_pack(self._revision(), events)
+        return NewRecord(EVENTS, self._choose_partition(len(value)), None, value, PACK_HEADERS)
+
+
+class Ingest:
+    """Takes events for all receivers."""
+
+    def __init__(  # noqa: PLR0913 -- what the log and its limits are
+        self,
+        streams: Streams,
+        log: Callable[[], Log],
+        revision: Callable[[], int],
+        crash: CrashPoints,
+        *,
+        in_flight_bytes_max: int,
+        log_bytes_max: int,
+    ) -> None:
+        self._log = log
+        self._crash = crash
+        self._streams = streams
+        self._in_flight_bytes_max = in_flight_bytes_max
+        self._log_bytes_max = log_bytes_max
+        self._in_flight_bytes = 0
+        self._log_bytes = 0
+        self._log_bytes_asked_s = float("-inf")
+        self._spread = Lane(Sticky(streams.partitions).choose, log, revision)
+        self._keyed = [Lane(_always(partition), log, revision) for partition in range(streams.partitions)]
+
+    async def accept(self, receiver: Receiver, events: Sequence[Event]) -> None:
+        """Durable when it returns, all of one request or nothing of it acknowledged.
+
+        Raises LogFull when too much is in flight or the log has reached its limit: the caller tries again later.
+        Raises LogFailed when the log cannot be written.
+        """
+        size_bytes = sum(event_bytes(event) for event in events)
+        await self._make_sure_of_room(size_bytes)
+        self._in_flight_bytes += size_bytes
+        try:
+            await self._lane(receiver).accept(events, size_bytes)
+        finally:
+            self._in_flight_bytes -= size_bytes
+        self._crash.reach("accepted")
+
+    def _lane(self, receiver: Receiver) -> Lane:
+        return self._keyed[self._streams.partition_of(receiver.uid)] if receiver.keyed else self._spread
+
+    async def _make_sure_of_room(self, size_bytes: int) -> None:
+        if self._in_flight_bytes + size_bytes > self._in_flight_bytes_max:
+            raise LogFull(f"more than {self._in_flight_bytes_max} bytes are waiting for the log")
+        now_s = time.monotonic()
+        if now_s - self._log_bytes_asked_s >= SIZE_ASKED_EVERY_S:
+            self._log_bytes_asked_s = now_s
+            self._log_bytes = await self._log().used_bytes()
+        if self._log_bytes > self._log_bytes_max:
+            raise LogFull(f"the log has reached its limit of {self._log_bytes_max} bytes")
+
+
+class Sticky:
+    """Spreads messages over the partitions, but stays with one for a while: fewer partitions at a time, fewer slices."""
+
+    def __init__(self, partitions: int) -> None:
+        self._partitions = partitions
+        self._partition = 0
+        self._until_s = 0.0
+        self._bytes_left = 0
+
+    def choose(self, size_bytes: int) -> int:
+        """The partition of the next message."""
+        now_s = time.monotonic()
+        if now_s >= self._until_s or self._bytes_left <= 0:
+            self._partition = (self._partition + 1) % self._partitions
+            self._until_s = now_s + STICK_S
+            self._bytes_left = STICK_BYTES
+        self._bytes_left -= size_bytes
+        return self._partition
+
+
+def event_bytes(event: Event) -> int:
+    """About what the event takes in memory and in the log."""
+    return len(event.body) + EVENT_OVERHEAD_BYTES + sum(len(name) + len(value) for name, value in event.headers)
+
+
+def _always(partition: int) -> Callable[[int], int]:
+    return lambda _size_bytes: partition
+
+
+def _in_packs(requests: Iterable[tuple[Sequence[Event], int]]) -> Iterable[list[Event]]:
+    """One request is never parted; a pack above the limit holds one request."""
+    pack: list[Event] = []
+    pack_bytes = 0
+    for events, size_bytes in requests:
+        if pack and pack_bytes + size_bytes > PACK_BYTES_MAX:
+            yield pack
+            pack, pack_bytes = [], 0
+        pack.extend(events)
+        pack_bytes += size_bytes
+    if pack:
+        yield pack
+
+
+def _in_sends(packs: Iterable[list[Event]]) -> Iterable[list[list[Event]]]:
+    send: list[list[Event]] = []
+    for pack in packs:
+        send.append(pack)
+        if len(send) == PACKS_PER_SEND_MAX:
+            yield send
+            send = []
+    if send:
+        yield send
+
+
+def _fail(sent: asyncio.Future[None], error: LogFailed) -> None:
+    if not sent.done():
+        sent.set_exception(error)
+        sent.exception()  # seen, even if every client has gone
