@@ -67,14 +67,16 @@ class Since:
     receivers: dict[str, ReceiverCounts] = field(default_factory=dict)
     exports: dict[str, ExportCounts] = field(default_factory=dict)
     arrival_last_us: int = 0
-    dead_since_us: int = 0
+    begun_us: int = 0
 
     def is_due(self, now_us: int) -> bool:
-        """Whether the partition should be cut now."""
+        """Whether the partition should be cut now. Dead letters and events that nobody wants wait a second."""
         opened = [part.opened for part in self.slices.values()]
         if sum(part.bytes for part in opened) >= OPEN_BYTES_MAX or due(opened, now_us):
             return True
-        return bool(self.dead_since_us) and not 0 <= now_us - self.dead_since_us < clock.US_PER_S
+        if opened and not self.dead:
+            return False
+        return bool(self.begun_us) and not 0 <= now_us - self.begun_us < clock.US_PER_S
 
 
 Wanted = list[tuple[int, int, Arrived]]  # offset, index, event
@@ -91,6 +93,7 @@ class MappedPartition:
         self.cut_log = CutLog()
         self._cuts_end = 0
         self._cuts_since_checkpoint = 0
+        self._last_cut: Cut | None = None
         self._fences: list[int] = []
         self._position = 0
         self._revision = 0
@@ -138,9 +141,9 @@ class MappedPartition:
             record = decode_cut(entry.value or b"")
             counts = self.cut_log.apply(record)
             folded.append(record if counts else None)
-            self._cuts_since_checkpoint += 1
-            if isinstance(record, Cut) and record.checkpoint is not None:
-                self._cuts_since_checkpoint = 0
+            if counts and isinstance(record, Cut):
+                self._last_cut = record
+                self._cuts_since_checkpoint = 0 if record.checkpoint else self._cuts_since_checkpoint + 1
         self._cuts_end = run.next
         return folded
 
@@ -235,6 +238,7 @@ class MappedPartition:
             self._position = records[0].offset
             await self._cut()
             self._revision = revision
+        self._since.begun_us = self._since.begun_us or clock.now_us()
         wanted = self._route(packs)
         exports = [(export, events) for uid, events in wanted.items() if (export := receivers.export(uid)) is not None]
         results = await asyncio.gather(*(self._map_for(export, events) for export, events in exports))
@@ -282,24 +286,18 @@ class MappedPartition:
                 rows.append(result)
         if rows:
             if export.uid not in since.slices:
-                since.slices[export.uid] = OpenSlice(export, wanted[0][2].event.arrival_us)
+                since.slices[export.uid] = OpenSlice(export, clock.now_us(), wanted[0][2].event.arrival_us)
             since.slices[export.uid].append(rows)
-        if dead:
-            since.dead_since_us = since.dead_since_us or clock.now_us()
         counts = ExportCounts(routed=len(wanted), dead=dead)
         since.exports[export.uid] = since.exports.get(export.uid, ExportCounts()).plus(counts)
 
     # cutting
 
     async def cut_if_due(self, now_us: int) -> None:
-        """Cut when a slice is full or old, or when events that nobody wanted have waited a while."""
+        """Cut when a slice is full or old, or when other events have waited a while."""
         async with self._lock:
-            if self._since.is_due(now_us) or (self._idle and self._position > (self.cut_log.end or 0)):
+            if self._since.is_due(now_us):
                 await self._cut()
-
-    @property
-    def _idle(self) -> bool:
-        return not self._since.slices and not self._since.dead
 
     async def _cut(self) -> None:
         """Close all open slices at the present position: stage, record, announce, ack."""
@@ -317,6 +315,8 @@ class MappedPartition:
         self._room.crash.reach("cut")
         await self._announce(cut, {})
         self._room.crash.reach("announced")
+        if cut.dead_letters is not None:
+            await asyncio.to_thread(self._room.staging.delete, cut.dead_letters.name)
         self._since = Since()
         self._ack()
 
@@ -372,15 +372,11 @@ class MappedPartition:
         """Append the cut and read it back; whether it counts. After a failure, look before appending again."""
         log = self._room.log()
         value = encode_cut(cut)
-        for attempt in range(2):
-            before = self.cut_log.end
-            valid = await self._read_cuts()
-            if any(record == cut for record in valid):
-                return True
-            if self.cut_log.end != before or attempt:
-                return False
+        await self._read_cuts()
+        if self.cut_log.end == cut.begin:
             await log.append([NewRecord(CUTS, self.partition, None, value)])
-        return False
+            await self._read_cuts()
+        return self._last_cut == cut
 
     async def _announce(self, cut: Cut, loaded: dict[tuple[str, str], int]) -> None:
         """Tell the buffers of a valid cut's slices, and the dead letters' keeper of its dead; harmless when repeated."""

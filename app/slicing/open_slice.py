@@ -15,8 +15,9 @@ BYTES_MAX = 8 * 1024 * 1024
 class OpenSlice:
     """The rows of one export since the partition's last cut."""
 
-    def __init__(self, export: Export, opened_us: int) -> None:
+    def __init__(self, export: Export, opened_us: int, arrived_us: int) -> None:
         self.export = export
+        self._arrived_us = arrived_us
         self.events = 0
         self._chunks: list[bytes] = []
         self.opened = Opened(
@@ -56,5 +57,5 @@ class OpenSlice:
             rows=self.opened.rows,
             events=self.events,
             events_total=events_before + self.events,
-            opened_us=self.opened.opened_us,
+            opened_us=self._arrived_us,
         )

@@ -1,0 +1,158 @@
+"""Flush buffers: valid slices are added to their export's buffer; when a condition is met, a flush command goes out."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from faust.types import TP
+from mode import Service
+
+from agents.keep_definitions import DefinitionsKeeper
+from agents.patience import until_done
+from agents.worker import OwnedPartitions, worker_fault
+from app import clock
+from app.crash import CrashPoints
+from app.errors import LogFailed
+from app.model.file import File, encode_file
+from app.model.slice import Slice, Tick, decode_slice, encode_slice
+from app.slicing.buffers import Buffers, Definitions
+from app.streams import FILES, SLICES, Streams
+from app.transports.log import Log, NewRecord, Record, Run
+from tables.buffers import BuffersTable
+
+logger = logging.getLogger(__name__)
+
+READ_BYTES_MAX = 4 * 1024 * 1024
+TICK_EVERY_S = 0.25
+
+
+class BufferedPartition:
+    """The buffers of one partition of the log of slices: made again from that log whenever it is taken over."""
+
+    def __init__(  # noqa: PLR0913 -- what it reads, writes and asks
+        self,
+        streams: Streams,
+        log: Callable[[], Log],
+        keeper: DefinitionsKeeper,
+        table: BuffersTable,
+        crash: CrashPoints,
+        partition: int,
+    ) -> None:
+        self._streams = streams
+        self._log = log
+        self._table = table
+        self._keeper = keeper
+        self._crash = crash
+        self.partition = partition
+        receivers = keeper.receivers
+        self._buffers = Buffers(Definitions(receivers.export, receivers.mapping), self._flushed)
+        self._position = 0
+        self._ticked_us = 0
+
+    async def open(self) -> "BufferedPartition":
+        """Ready; what still stands in the log is read first, at the first run or tick."""
+        await self._keeper.catch_up()
+        self._position, _ = await self._log().bounds(TP(SLICES, self.partition))
+        return self
+
+    async def close(self) -> None:
+        """Nothing to let go: the buffers are made again elsewhere."""
+
+    async def take(self, run: Run) -> None:
+        """Add the run's slices and send the flush commands that follow; tables are set, then the caller acks."""
+        tp = TP(SLICES, self.partition)
+        while self._position < run.first:
+            missed = await self._log().read(tp, self._position, bytes_max=READ_BYTES_MAX)
+            if not missed.records:
+                break
+            await self._fold([record for record in missed.records if record.offset < run.first])
+            self._position = min(missed.next, run.first)
+        await self._fold([record for record in run.records if record.offset >= self._position])
+        self._position = max(self._position, run.next)
+
+    async def _fold(self, records: list[Record]) -> None:
+        touched: set[str] = set()
+        for record in records:
+            if record.value is None:
+                continue
+            message = decode_slice(record.value)
+            if isinstance(message, Slice):
+                self._crash.reach("slice-read")
+                touched.add(message.export)
+                files = self._buffers.add(message)
+            else:
+                files = self._buffers.tick(message.at_us)
+            touched.update(file.export for file in files)
+            await self._flush(files)
+        for uid in touched:
+            self._table.set(uid, self._buffers.stats(uid))
+
+    async def _flush(self, files: list[File]) -> None:
+        if not files:
+            return
+        records = [
+            NewRecord(FILES, self._streams.partition_of(file.export), file.export.encode(), encode_file(file))
+            for file in files
+        ]
+        log = self._log()
+        await until_done(lambda: log.append(records), "sending flush commands", LogFailed)
+        self._crash.reach("flushed")
+
+    def _flushed(self, export_uid: str) -> dict[str, int]:
+        stats = self._table.get(export_uid)
+        return {} if stats is None else stats.flushed
+
+    async def tick_if_due(self, now_us: int) -> None:
+        """Send the time to this partition when a condition on time is met, or when the log must be read once."""
+        tp = TP(SLICES, self.partition)
+        _, end = await self._log().bounds(tp)
+        due_us = self._buffers.due_us()
+        unread = self._position < end
+        if (due_us is None or now_us < due_us) and not unread:
+            return
+        if now_us - self._ticked_us < clock.US_PER_S // 2 or (unread and self._ticked_us):
+            return
+        self._ticked_us = now_us
+        await self._log().append([NewRecord(SLICES, self.partition, None, encode_slice(Tick(now_us)))])
+
+
+class Ticker(Service):
+    """Sends the time into partitions whose conditions are met by it: so they fire on idle sources too."""
+
+    def __init__(self, streams: Streams, partitions: OwnedPartitions[BufferedPartition], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._streams = streams
+        self._partitions = partitions
+
+    @Service.task
+    async def _tick(self) -> None:
+        try:
+            while not self.should_stop:
+                for _, partition in self._partitions.opened():
+                    await self._tick_one(partition)
+                await self.sleep(TICK_EVERY_S)
+        except Exception as error:  # noqa: BLE001 -- without ticks nothing is flushed in time
+            await worker_fault(self._streams.app, "ticking", error)
+
+    async def _tick_one(self, partition: BufferedPartition) -> None:
+        try:
+            await partition.tick_if_due(clock.now_us())
+        except LogFailed as error:
+            logger.warning("no tick for partition %s: %s", partition.partition, error)
+            await asyncio.sleep(1)
+
+
+def flush_buffers(streams: Streams, partitions: OwnedPartitions[BufferedPartition]) -> None:
+    """Register the agent."""
+
+    @streams.app.agent(streams.slices, name="flush_buffers", concurrency=1)
+    async def flush(stream: Any) -> None:
+        """Add valid slices to their export's buffer; send a flush command when a condition is met."""
+        async for event in stream.noack().events():
+            try:
+                partition = await partitions.get(event.message.partition)
+                await partition.take(event.value)
+                event.ack()
+            except Exception as error:  # noqa: BLE001 -- no exception leaves an agent
+                await worker_fault(streams.app, "flushing buffers", error)
