@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from faust.types import TP
@@ -48,45 +48,42 @@ class BufferedPartition:
         receivers = keeper.receivers
         self._buffers = Buffers(Definitions(receivers.export, receivers.mapping), self._flushed)
         self._position = 0
-        self._ticked_us = 0
+        self._touched: set[str] = set()
+        self._ticked_at = -1
 
     async def open(self) -> "BufferedPartition":
-        """Ready; what still stands in the log is read first, at the first run or tick."""
+        """Fold what stands in the log. Flush commands that follow go out again, under the same names."""
         await self._keeper.catch_up()
-        self._position, _ = await self._log().bounds(TP(SLICES, self.partition))
+        tp = TP(SLICES, self.partition)
+        log = self._log()
+        self._position, _ = await log.bounds(tp)
+        while (run := await log.read(tp, self._position, bytes_max=READ_BYTES_MAX)).records:
+            await self._fold(run.records)
+            self._position = run.next
         return self
 
     async def close(self) -> None:
         """Nothing to let go: the buffers are made again elsewhere."""
 
     async def take(self, run: Run) -> None:
-        """Add the run's slices and send the flush commands that follow; tables are set, then the caller acks."""
-        tp = TP(SLICES, self.partition)
-        while self._position < run.first:
-            missed = await self._log().read(tp, self._position, bytes_max=READ_BYTES_MAX)
-            if not missed.records:
-                break
-            await self._fold([record for record in missed.records if record.offset < run.first])
-            self._position = min(missed.next, run.first)
+        """Add the run's slices, send the flush commands that follow, and set the table; then the caller acks."""
         await self._fold([record for record in run.records if record.offset >= self._position])
         self._position = max(self._position, run.next)
+        for uid in self._touched:
+            self._table.set(uid, self._buffers.stats(uid))
+        self._touched.clear()
 
-    async def _fold(self, records: list[Record]) -> None:
-        touched: set[str] = set()
+    async def _fold(self, records: Sequence[Record]) -> None:
         for record in records:
-            if record.value is None:
-                continue
-            message = decode_slice(record.value)
+            message = decode_slice(record.value or b"")
             if isinstance(message, Slice):
                 self._crash.reach("slice-read")
-                touched.add(message.export)
+                self._touched.add(message.export)
                 files = self._buffers.add(message)
             else:
                 files = self._buffers.tick(message.at_us)
-            touched.update(file.export for file in files)
+            self._touched.update(file.export for file in files)
             await self._flush(files)
-        for uid in touched:
-            self._table.set(uid, self._buffers.stats(uid))
 
     async def _flush(self, files: list[File]) -> None:
         if not files:
@@ -104,18 +101,12 @@ class BufferedPartition:
         return {} if stats is None else stats.flushed
 
     async def tick_if_due(self, now_us: int) -> None:
-        """Send the time to this partition when a condition on time is met, or when the log must be read once."""
-        tp = TP(SLICES, self.partition)
-        _, end = await self._log().bounds(tp)
+        """Send the time to this partition when a condition on time is met, once until it has come back."""
         due_us = self._buffers.due_us()
-        unread = self._position < end
-        if (due_us is None or now_us < due_us) and not unread:
+        if due_us is None or now_us < due_us or self._position <= self._ticked_at:
             return
-        if now_us - self._ticked_us < clock.US_PER_S // 2 or (unread and self._ticked_us):
-            return
-        self._ticked_us = now_us
-        await self._log().append([NewRecord(SLICES, self.partition, None, encode_slice(Tick(now_us)))])
-
+        tick = NewRecord(SLICES, self.partition, None, encode_slice(Tick(now_us)))
+        self._ticked_at = (await self._log().append([tick]))[0]
 
 class Ticker(Service):
     """Sends the time into partitions whose conditions are met by it: so they fire on idle sources too."""

@@ -1,0 +1,273 @@
+"""Upload files: each flush command becomes one transaction in the destination, an export's files in their order.
+
+The agent only folds the log of files; loading is done beside it, one export at a time each, so that an export whose
+destination refuses it stops no other.
+"""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from faust.types import TP
+
+from agents.keep_definitions import DefinitionsKeeper
+from agents.patience import until_done
+from agents.worker import OwnedPartitions, worker_fault
+from app import clock
+from app.clock import US_PER_S
+from app.crash import CrashPoints
+from app.destinations.base import Load, LoadSlice, Row
+from app.destinations.thread import DestinationThread
+from app.errors import LogFailed, Rejected, Retryable, StagingFailed
+from app.mapping.csv import decode_rows
+from app.model.file import File, FileOutcome, FileState, decode_file, encode_file
+from app.model.slice import Slice
+from app.slicing.staging import Staging
+from app.streams import FILES, Streams
+from app.transports.log import Log, NewRecord, Record, Run
+from tables.files import FilesTable, FileStatus
+
+logger = logging.getLogger(__name__)
+
+READ_BYTES_MAX = 4 * 1024 * 1024
+RETRY_FIRST_S, RETRY_FACTOR, RETRY_MAX_S = 120.0, 4.0, 900.0
+RETRYABLE_MAX_S = 30.0
+LOADED_LISTED_MAX = 20
+
+
+@dataclass(frozen=True)
+class LoadingRoom:
+    """What loading needs."""
+
+    streams: Streams
+    log: Callable[[], Log]
+    keeper: DefinitionsKeeper
+    destination: DestinationThread
+    staging: Staging
+    crash: CrashPoints
+    failed_files_retention_s: float
+
+
+@dataclass(slots=True)
+class Waiting:
+    """The files of one export that are not loaded yet, in order, with what became of the first."""
+
+    files: "OrderedDict[str, File]" = field(default_factory=OrderedDict)
+    outcomes: dict[str, FileOutcome] = field(default_factory=dict)
+
+
+class Loader:
+    """Loads one export's files, one after another."""
+
+    def __init__(self, room: LoadingRoom, export_uid: str, waiting: Waiting) -> None:
+        self._room = room
+        self._export_uid = export_uid
+        self._waiting = waiting
+        self._hurry = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def wake(self) -> None:
+        """There is a file to load, or a retry was asked for."""
+        self._hurry.set()
+        if self._task is None and self._waiting.files:
+            self._task = asyncio.ensure_future(self._load_all())
+
+    async def close(self) -> None:
+        """Stop after the call under way; what it commits is committed, and skipped by the next owner."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _load_all(self) -> None:
+        try:
+            while self._waiting.files:
+                file = next(iter(self._waiting.files.values()))
+                await self._load(file)
+        except Exception as error:  # noqa: BLE001 -- a loader that dies in silence would stall its export
+            await worker_fault(self._room.streams.app, f"loading the files of export {self._export_uid}", error)
+        finally:
+            self._task = None
+
+    async def _load(self, file: File) -> None:
+        outcome = self._waiting.outcomes.get(file.id)
+        if outcome is not None and outcome.state is FileState.FAILED:
+            await self._until_us(outcome.retry_at_us)
+        attempts = 0 if outcome is None else outcome.attempts
+        if self._room.keeper.receivers.export(file.export) is None:
+            await self._finish(file, FileState.DROPPED, attempts, "the export was deleted")
+            return
+        dropped = clock.now_us() > file.closed_us + int(self._room.failed_files_retention_s * US_PER_S)
+        error = await self._try(file, dropped=dropped and attempts > 0)
+        if error is None:
+            await self._finish(file, FileState.DROPPED if dropped and attempts else FileState.LOADED, attempts, "")
+        else:
+            await self._fail(file, attempts + 1, error)
+
+    async def _try(self, file: File, *, dropped: bool) -> Rejected | Retryable | None:
+        room = self._room
+        slices = [_load_slice(room.staging, part) for part in file.slices]
+        room.crash.reach("before-load")
+        try:
+            loaded = await room.destination.load(Load(file.export, file.mapping, slices, dropped=dropped))
+        except (Rejected, Retryable) as error:
+            return error
+        except StagingFailed as error:
+            return Rejected(str(error))
+        room.crash.reach("loaded")
+        logger.info("file %s of export %s: %s rows loaded", file.id, file.export, loaded.rows)
+        return None
+
+    async def _finish(self, file: File, state: FileState, attempts: int, error: str) -> None:
+        await asyncio.to_thread(_delete_slices, self._room.staging, file)
+        self._room.crash.reach("slices-deleted")
+        await self._say(FileOutcome(file.id, file.export, state, clock.now_us(), attempts, error))
+        self._waiting.files.pop(file.id, None)
+        self._waiting.outcomes.pop(file.id, None)
+
+    async def _fail(self, file: File, attempts: int, error: Rejected | Retryable) -> None:
+        logger.warning("file %s of export %s is not loaded: %s", file.id, file.export, error)
+        after_s = min(RETRY_FIRST_S * RETRY_FACTOR ** (attempts - 1), RETRY_MAX_S)
+        if isinstance(error, Retryable):
+            after_s = min(error.after_s * 2 ** min(attempts - 1, 10), RETRYABLE_MAX_S)
+        now_us = clock.now_us()
+        outcome = FileOutcome(
+            file.id, file.export, FileState.FAILED, now_us, attempts, str(error), now_us + int(after_s * US_PER_S)
+        )
+        self._waiting.outcomes[file.id] = outcome
+        self._hurry.clear()
+        await self._say(outcome)
+
+    async def _until_us(self, at_us: int) -> None:
+        wait_s = (at_us - clock.now_us()) / US_PER_S
+        if wait_s > 0:
+            try:
+                async with asyncio.timeout(wait_s):
+                    await self._hurry.wait()
+            except TimeoutError:
+                pass
+
+    async def _say(self, outcome: FileOutcome) -> None:
+        log = self._room.log()
+        partition = self._room.streams.partition_of(outcome.export)
+        record = NewRecord(FILES, partition, outcome.export.encode(), encode_file(outcome))
+        await until_done(lambda: log.append([record]), "recording a file's state", LogFailed)
+
+
+class FiledPartition:
+    """One partition of the log of files: what is to be loaded, made again from that log when it is taken over."""
+
+    def __init__(self, room: LoadingRoom, table: FilesTable, partition: int) -> None:
+        self._room = room
+        self._table = table
+        self.partition = partition
+        self._position = 0
+        self._waiting: dict[str, Waiting] = {}
+        self._loaders: dict[str, Loader] = {}
+        self._offsets: OrderedDict[tuple[str, str], int] = OrderedDict()
+        self._listed: dict[str, list[str]] = {}
+        self._changed: list[tuple[FileStatus, bool]] = []
+
+    async def open(self) -> "FiledPartition":
+        """Fold what stands in the log and go on loading."""
+        await self._room.keeper.catch_up()
+        tp = TP(FILES, self.partition)
+        log = self._room.log()
+        self._position, _ = await log.bounds(tp)
+        while (run := await log.read(tp, self._position, bytes_max=READ_BYTES_MAX)).records:
+            self._fold(run.records)
+            self._position = run.next
+        self._wake()
+        return self
+
+    async def close(self) -> None:
+        """Stop loading."""
+        for loader in self._loaders.values():
+            await loader.close()
+
+    def take(self, run: Run) -> None:
+        """Fold the run, set the table, and let the loaders go on; then the caller acks."""
+        self._fold([record for record in run.records if record.offset >= self._position])
+        self._position = max(self._position, run.next)
+        for status, forget in self._changed:
+            if forget:
+                self._table.forget(status.export, status.id)
+            else:
+                self._table.set(status)
+        self._changed.clear()
+        self._wake()
+
+    def keep_from(self) -> int:
+        """The offset below which the log of files is not needed any more."""
+        return min(self._offsets.values(), default=self._position)
+
+    def _fold(self, records: Iterator[Record] | Any) -> None:
+        for record in records:
+            message = decode_file(record.value or b"")
+            if isinstance(message, File):
+                self._file(record.offset, message)
+            else:
+                self._outcome(message)
+
+    def _file(self, offset: int, file: File) -> None:
+        waiting = self._waiting.setdefault(file.export, Waiting())
+        if file.id not in waiting.files:
+            waiting.files[file.id] = file
+            self._offsets[file.export, file.id] = offset
+            self._changed.append((FileStatus.of(file, None), False))
+
+    def _outcome(self, outcome: FileOutcome) -> None:
+        waiting = self._waiting.setdefault(outcome.export, Waiting())
+        file = waiting.files.get(outcome.id)
+        if outcome.state is FileState.FAILED:
+            if file is not None:
+                waiting.outcomes[outcome.id] = outcome
+                self._changed.append((FileStatus.of(file, outcome), False))
+            return
+        waiting.files.pop(outcome.id, None)
+        waiting.outcomes.pop(outcome.id, None)
+        self._offsets.pop((outcome.export, outcome.id), None)
+
+    def _wake(self) -> None:
+        for export_uid, waiting in self._waiting.items():
+            if waiting.files:
+                if export_uid not in self._loaders:
+                    self._loaders[export_uid] = Loader(self._room, export_uid, waiting)
+                self._loaders[export_uid].wake()
+
+
+def upload_files(streams: Streams, partitions: OwnedPartitions[FiledPartition]) -> None:
+    """Register the agent."""
+
+    @streams.app.agent(streams.files, name="upload_files", concurrency=1)
+    async def upload(stream: Any) -> None:
+        """Load each file that a flush command names, and record what became of it."""
+        async for event in stream.noack().events():
+            try:
+                partition = await partitions.get(event.message.partition)
+                partition.take(event.value)
+                event.ack()
+            except Exception as error:  # noqa: BLE001 -- no exception leaves an agent
+                await worker_fault(streams.app, "uploading files", error)
+
+
+def _load_slice(staging: Staging, part: Slice) -> LoadSlice:
+    def open_rows() -> Iterator[Row]:
+        return decode_rows(staging.read(part.staged))
+
+    return LoadSlice(
+        log_id=part.log_id,
+        partition=part.partition,
+        previous=part.previous,
+        end=part.end,
+        events=part.events,
+        events_total=part.events_total,
+        open_rows=open_rows,
+    )
+
+
+def _delete_slices(staging: Staging, file: File) -> None:
+    for part in file.slices:
+        staging.delete(part.staged.name)
