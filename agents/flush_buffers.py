@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -50,6 +51,7 @@ class BufferedPartition:
         self._position = 0
         self._touched: set[str] = set()
         self._ticked_at = -1
+        self._standing: deque[tuple[int, Slice]] = deque()
 
     async def open(self) -> "BufferedPartition":
         """Fold what stands in the log. Flush commands that follow go out again, under the same names."""
@@ -79,6 +81,7 @@ class BufferedPartition:
             if isinstance(message, Slice):
                 self._crash.reach("slice-read")
                 self._touched.add(message.export)
+                self._standing.append((record.offset, message))
                 files = self._buffers.add(message)
             else:
                 files = self._buffers.tick(message.at_us)
@@ -107,6 +110,13 @@ class BufferedPartition:
             return
         tick = NewRecord(SLICES, self.partition, None, encode_slice(Tick(now_us)))
         self._ticked_at = (await self._log().append([tick]))[0]
+    async def trim(self, loaded: Callable[[Slice], bool]) -> None:
+        """Delete the announcements of slices that are loaded."""
+        while self._standing and loaded(self._standing[0][1]):
+            self._standing.popleft()
+        first_needed = self._standing[0][0] if self._standing else self._position
+        await self._log().delete_before(TP(SLICES, self.partition), first_needed)
+
 
 class Ticker(Service):
     """Sends the time into partitions whose conditions are met by it: so they fire on idle sources too."""

@@ -6,6 +6,7 @@ happened before that record counts: whatever a crash leaves is thrown away and m
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from secrets import token_hex
@@ -24,7 +25,7 @@ from app.destinations.base import Watermark
 from app.errors import LogFailed, MappingFailed, Retryable, StagingFailed
 from app.mapping.arrived import Arrived
 from app.mapping.base import RowMapper
-from app.model.cut import Cut, CutRecord, ExportCounts, Life, ReceiverCounts, decode_cut, encode_cut
+from app.model.cut import Cut, ExportCounts, Life, ReceiverCounts, decode_cut, encode_cut
 from app.model.dead_letter import DeadLetter, decode_dead_letters, encode_dead_letter, encode_dead_letters
 from app.model.event import Event, EventIds, Pack, decode_pack
 from app.model.export import Export
@@ -82,6 +83,14 @@ class Since:
 Wanted = list[tuple[int, int, Arrived]]  # offset, index, event
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A valid cut that still stands in the log of cuts."""
+
+    offset: int
+    cut: Cut
+
+
 class MappedPartition:
     """One partition of the events, from the end of its last valid cut on."""
 
@@ -94,6 +103,7 @@ class MappedPartition:
         self._cuts_end = 0
         self._cuts_since_checkpoint = 0
         self._last_cut: Cut | None = None
+        self._standing: deque[Standing] = deque()
         self._fences: list[int] = []
         self._position = 0
         self._revision = 0
@@ -107,13 +117,12 @@ class MappedPartition:
         """Read the log of cuts, begin the partition's life if need be, and announce again what valid cuts say."""
         room = self._room
         await room.keeper.catch_up()
-        valid = await until_done(self._read_cuts, f"reading the cuts of partition {self.partition}", LogFailed)
+        await until_done(self._read_cuts, f"reading the cuts of partition {self.partition}", LogFailed)
         watermarks = await self._known_watermarks()
         await until_done(lambda: self._begin_life(watermarks), "beginning a life of the log", LogFailed)
         loaded = {(mark.export, mark.log_id): mark.end for mark in watermarks or []}
-        for cut in valid:
-            if isinstance(cut, Cut):
-                await self._announce(cut, loaded)
+        for standing in self._standing:
+            await self._announce(standing.cut, loaded)
         room.crash.reach("announced-again")
         self._fences = self._fences_of(watermarks or [])
         self._start_anew()
@@ -125,27 +134,19 @@ class MappedPartition:
         async with self._lock:
             self._start_anew()
 
-    async def _read_cuts(self) -> list[CutRecord]:
-        valid: list[CutRecord] = []
+    async def _read_cuts(self) -> None:
         log = self._room.log()
-        while True:
-            run = await log.read(self._cuts_tp, self._cuts_end, bytes_max=READ_BYTES_MAX)
-            valid += [record for record in self._fold(run) if record is not None]
-            if not run.records:
-                return valid
+        while (run := await log.read(self._cuts_tp, self._cuts_end, bytes_max=READ_BYTES_MAX)).records:
+            self._fold(run)
 
-    def _fold(self, run: Run) -> list[CutRecord | None]:
-        """The records of the run that count; None for those that do not."""
-        folded: list[CutRecord | None] = []
+    def _fold(self, run: Run) -> None:
         for entry in run.records:
             record = decode_cut(entry.value or b"")
-            counts = self.cut_log.apply(record)
-            folded.append(record if counts else None)
-            if counts and isinstance(record, Cut):
+            if self.cut_log.apply(record) and isinstance(record, Cut):
                 self._last_cut = record
+                self._standing.append(Standing(entry.offset, record))
                 self._cuts_since_checkpoint = 0 if record.checkpoint else self._cuts_since_checkpoint + 1
         self._cuts_end = run.next
-        return folded
 
     async def _known_watermarks(self) -> list[Watermark] | None:
         try:
@@ -354,10 +355,13 @@ class MappedPartition:
 
     def _stage(self, since: Since) -> tuple[dict[str, Any], Any]:
         staging = self._room.staging
-        staged = {uid: staging.write(_staged_name(uid, "csv"), part.content()) for uid, part in since.slices.items()}
+        staged = {uid: staging.write(self._staged_name("csv"), part.content()) for uid, part in since.slices.items()}
         if not since.dead:
             return staged, None
-        return staged, staging.write(_staged_name("dead-letters", "msgpack"), encode_dead_letters(since.dead))
+        return staged, staging.write(self._staged_name("dead-letters"), encode_dead_letters(since.dead))
+
+    def _staged_name(self, ending: str) -> str:
+        return f"{staged_folder(self.partition)}/{clock.now_us():020d}-{token_hex(6)}.{ending}"
 
     def _checkpoint(self) -> Any:
         if self._cuts_since_checkpoint < CUTS_PER_CHECKPOINT:
@@ -407,6 +411,30 @@ class MappedPartition:
             )
             for letter in decode_dead_letters(content)
         ]
+
+    # forgetting
+
+    async def trim(self, loaded: Callable[[Slice], bool], events_older_than_us: int) -> None:
+        """Delete what is cut and old enough from the events, and from the cuts what no one needs any more."""
+        log = self._room.log()
+        old = [standing.cut.end for standing in self._standing if standing.cut.cut_us <= events_older_than_us]
+        if old:
+            await log.delete_before(self._events_tp, old[-1])
+        first_needed = None
+        for standing in self._standing:
+            if standing.cut.checkpoint is not None:
+                first_needed = standing.offset
+            if not all(loaded(part) for part in standing.cut.slices):
+                break
+        if first_needed is not None:
+            await log.delete_before(self._cuts_tp, first_needed)
+            while self._standing[0].offset < first_needed:
+                self._standing.popleft()
+
+    def staged_names(self) -> set[str]:
+        """Every staged file that a standing cut names."""
+        names = {part.staged.name for standing in self._standing for part in standing.cut.slices}
+        return names | {standing.cut.dead_letters.name for standing in self._standing if standing.cut.dead_letters}
 
     def _ack(self) -> None:
         end = self.cut_log.end or 0
@@ -466,5 +494,6 @@ def _exports_for(event: Event, receiver: Any) -> Sequence[Export]:
     return receiver.exports
 
 
-def _staged_name(of: str, ending: str) -> str:
-    return f"{of}/{clock.now_us():020d}-{token_hex(6)}.{ending}"
+def staged_folder(partition: int) -> str:
+    """The folder of staging that holds what was staged for this partition of the events."""
+    return f"{partition:03d}"

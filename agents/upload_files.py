@@ -7,11 +7,11 @@ destination refuses it stops no other.
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
 from faust.types import TP
 
 from agents.keep_definitions import DefinitionsKeeper
@@ -36,7 +36,8 @@ logger = logging.getLogger(__name__)
 READ_BYTES_MAX = 4 * 1024 * 1024
 RETRY_FIRST_S, RETRY_FACTOR, RETRY_MAX_S = 120.0, 4.0, 900.0
 RETRYABLE_MAX_S = 30.0
-LOADED_LISTED_MAX = 20
+FINISHED_LISTED_MAX = 20
+FINISHED = (FileState.LOADED, FileState.DROPPED)
 
 
 @dataclass(frozen=True)
@@ -143,11 +144,9 @@ class Loader:
     async def _until_us(self, at_us: int) -> None:
         wait_s = (at_us - clock.now_us()) / US_PER_S
         if wait_s > 0:
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
                     await self._hurry.wait()
-            except TimeoutError:
-                pass
 
     async def _say(self, outcome: FileOutcome) -> None:
         log = self._room.log()
@@ -166,9 +165,9 @@ class FiledPartition:
         self._position = 0
         self._waiting: dict[str, Waiting] = {}
         self._loaders: dict[str, Loader] = {}
-        self._offsets: OrderedDict[tuple[str, str], int] = OrderedDict()
-        self._listed: dict[str, list[str]] = {}
-        self._changed: list[tuple[FileStatus, bool]] = []
+        self._offsets: dict[tuple[str, str], int] = {}
+        self._statuses: dict[str, OrderedDict[str, FileStatus]] = {}
+        self._changed: dict[tuple[str, str], FileStatus | None] = {}
 
     async def open(self) -> "FiledPartition":
         """Fold what stands in the log and go on loading."""
@@ -191,9 +190,9 @@ class FiledPartition:
         """Fold the run, set the table, and let the loaders go on; then the caller acks."""
         self._fold([record for record in run.records if record.offset >= self._position])
         self._position = max(self._position, run.next)
-        for status, forget in self._changed:
-            if forget:
-                self._table.forget(status.export, status.id)
+        for (export_uid, file_id), status in self._changed.items():
+            if status is None:
+                self._table.forget(export_uid, file_id)
             else:
                 self._table.set(status)
         self._changed.clear()
@@ -203,7 +202,7 @@ class FiledPartition:
         """The offset below which the log of files is not needed any more."""
         return min(self._offsets.values(), default=self._position)
 
-    def _fold(self, records: Iterator[Record] | Any) -> None:
+    def _fold(self, records: Iterable[Record]) -> None:
         for record in records:
             message = decode_file(record.value or b"")
             if isinstance(message, File):
@@ -213,22 +212,30 @@ class FiledPartition:
 
     def _file(self, offset: int, file: File) -> None:
         waiting = self._waiting.setdefault(file.export, Waiting())
-        if file.id not in waiting.files:
-            waiting.files[file.id] = file
-            self._offsets[file.export, file.id] = offset
-            self._changed.append((FileStatus.of(file, None), False))
+        waiting.files.setdefault(file.id, file)
+        self._offsets.setdefault((file.export, file.id), offset)
+        self._list(FileStatus.of(file))
 
     def _outcome(self, outcome: FileOutcome) -> None:
+        status = self._statuses.get(outcome.export, OrderedDict()).get(outcome.id)
+        if status is not None:
+            self._list(status.after(outcome))
         waiting = self._waiting.setdefault(outcome.export, Waiting())
-        file = waiting.files.get(outcome.id)
         if outcome.state is FileState.FAILED:
-            if file is not None:
-                waiting.outcomes[outcome.id] = outcome
-                self._changed.append((FileStatus.of(file, outcome), False))
+            waiting.outcomes[outcome.id] = outcome
             return
         waiting.files.pop(outcome.id, None)
         waiting.outcomes.pop(outcome.id, None)
         self._offsets.pop((outcome.export, outcome.id), None)
+
+    def _list(self, status: FileStatus) -> None:
+        statuses = self._statuses.setdefault(status.export, OrderedDict())
+        statuses[status.id] = status
+        self._changed[status.export, status.id] = status
+        finished = [id_ for id_, other in statuses.items() if other.state in FINISHED]
+        for file_id in finished[:-FINISHED_LISTED_MAX]:
+            del statuses[file_id]
+            self._changed[status.export, file_id] = None
 
     def _wake(self) -> None:
         for export_uid, waiting in self._waiting.items():

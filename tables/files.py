@@ -27,22 +27,30 @@ class FileStatus(msgspec.Struct, frozen=True):
     retry_at_us: int = 0
 
     @classmethod
-    def of(cls, file: File, outcome: FileOutcome | None) -> "FileStatus":
-        """The status after this outcome; None: it waits."""
+    def of(cls, file: File) -> "FileStatus":
+        """A file that waits to be loaded."""
         return cls(
             id=file.id,
             export=file.export,
-            state=FileState.WAITING if outcome is None else outcome.state,
+            state=FileState.WAITING,
             reason=file.reason,
             rows=file.rows,
             bytes=file.bytes,
             events=file.events,
             opened_us=file.opened_us,
             closed_us=file.closed_us,
-            changed_us=file.closed_us if outcome is None else outcome.at_us,
-            attempts=0 if outcome is None else outcome.attempts,
-            error="" if outcome is None else outcome.error,
-            retry_at_us=0 if outcome is None else outcome.retry_at_us,
+            changed_us=file.closed_us,
+        )
+
+    def after(self, outcome: FileOutcome) -> "FileStatus":
+        """The status that an attempt led to."""
+        return msgspec.structs.replace(
+            self,
+            state=outcome.state,
+            changed_us=outcome.at_us,
+            attempts=outcome.attempts,
+            error=outcome.error,
+            retry_at_us=outcome.retry_at_us,
         )
 
 

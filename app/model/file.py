@@ -23,7 +23,6 @@ class FileState(StrEnum):
     """Where a closed file stands."""
 
     WAITING = "waiting"  # closed; it loads when it is its turn
-    LOADING = "loading"  # its transaction is open
     FAILED = "failed"  # the destination refused it or was away; it will be retried
     LOADED = "loaded"  # its rows are in the table
     DROPPED = "dropped"  # kept failing until its time was over; its events are dead

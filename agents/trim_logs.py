@@ -1,0 +1,102 @@
+"""Trim logs: forget what is cut, loaded and old enough; sweep from staging what no valid cut names."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from mode import Service
+
+from agents.flush_buffers import BufferedPartition
+from agents.map_events import MappedPartition, staged_folder
+from agents.upload_files import FiledPartition
+from agents.worker import OwnedPartitions
+from app import clock
+from app.destinations.base import Watermark
+from app.destinations.thread import DestinationThread
+from app.errors import LoadFailed, LogFailed, StagingFailed
+from app.model.slice import Slice
+from app.slicing.staging import Staging
+from app.streams import FILES
+from app.transports.log import Log
+from faust.types import TP
+from tables.receivers import Receivers
+
+logger = logging.getLogger(__name__)
+
+EVERY_S = 30.0
+SWEPT_AFTER_S = 3600.0
+CROWDED_SHARE = 0.5
+
+
+class Trimmer(Service):
+    """Looks around every half minute, at the partitions of this worker only."""
+
+    def __init__(  # noqa: PLR0913 -- it cleans up after everybody
+        self,
+        log: Callable[[], Log],
+        receivers: Receivers,
+        destination: DestinationThread,
+        staging: Staging,
+        mapped: OwnedPartitions[MappedPartition],
+        buffered: OwnedPartitions[BufferedPartition],
+        filed: OwnedPartitions[FiledPartition],
+        *,
+        events_retention_s: float,
+        log_bytes_max: int,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self._log = log
+        self._receivers = receivers
+        self._destination = destination
+        self._staging = staging
+        self._mapped = mapped
+        self._buffered = buffered
+        self._filed = filed
+        self._events_retention_us = int(events_retention_s * clock.US_PER_S)
+        self._log_bytes_max = log_bytes_max
+
+    @Service.task
+    async def _look_around(self) -> None:
+        while not self.should_stop:
+            await self.sleep(EVERY_S)
+            try:
+                await self.trim()
+                await asyncio.to_thread(self._sweep, self._named())
+            except (LogFailed, LoadFailed, StagingFailed) as error:
+                logger.warning("nothing is trimmed now: %s", error)
+
+    async def trim(self) -> None:
+        """Trim the logs of this worker's partitions once."""
+        loaded = _loaded_by(await self._destination.watermarks(), self._receivers)
+        crowded = await self._log().used_bytes() > CROWDED_SHARE * self._log_bytes_max
+        older_than_us = clock.now_us() - (0 if crowded else self._events_retention_us)
+        for _, mapped in self._mapped.opened():
+            await mapped.trim(loaded, older_than_us)
+        for _, buffered in self._buffered.opened():
+            await buffered.trim(loaded)
+        for partition, filed in self._filed.opened():
+            await self._log().delete_before(TP(FILES, partition), filed.keep_from())
+
+    def _named(self) -> dict[str, set[str]]:
+        return {staged_folder(number): partition.staged_names() for number, partition in self._mapped.opened()}
+
+    def _sweep(self, named: dict[str, set[str]]) -> None:
+        oldest_s = time.time() - SWEPT_AFTER_S
+        for name, written_s in self._staging.names():
+            folder = name.partition("/")[0]
+            if folder in named and name not in named[folder] and written_s < oldest_s:
+                self._staging.delete(name)
+
+
+def _loaded_by(watermarks: list[Watermark], receivers: Receivers) -> Callable[[Slice], bool]:
+    ends = {(mark.export, mark.log_id, mark.partition): mark.end for mark in watermarks}
+
+    def loaded(part: Slice) -> bool:
+        if receivers.export(part.export) is None:
+            return True
+        return ends.get((part.export, part.log_id, part.partition), -1) >= part.end
+
+    return loaded
