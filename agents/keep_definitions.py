@@ -110,6 +110,12 @@ class TaskRunner:
         self._crash = crash
         self._running: dict[str, asyncio.Task[None]] = {}
 
+    async def open(self) -> "TaskRunner":
+        """This worker owns the tasks now: go on with those that are unfinished."""
+        await self._keeper.catch_up()
+        self.start_unfinished()
+        return self
+
     def start_unfinished(self) -> None:
         """Start whatever is to be done and is not being done here."""
         for task, work in self._keeper.receivers.unfinished():

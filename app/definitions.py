@@ -1,0 +1,153 @@
+"""The one way to read and change definitions: append a change, read the log up to it, answer."""
+
+import hmac
+from hashlib import sha256
+from secrets import choice, token_hex
+from string import ascii_letters, digits
+
+from agents.keep_definitions import DefinitionsKeeper
+from app.errors import DefinitionRefused
+from app.clock import now_us
+from app.model.change import (
+    AddToken,
+    CreateExport,
+    CreateReceiver,
+    DeleteExport,
+    DeleteReceiver,
+    StartTask,
+    TaskWork,
+    UpdateExport,
+    UpdateReceiver,
+)
+from app.model.draft import ExportChange, ExportDraft, ReceiverDraft
+from app.model.receiver import Receiver
+from app.model.task import Task, TaskType
+from app.model.times import iso_ms
+from tables.receivers import new_export
+
+ALPHANUMERIC = digits + ascii_letters
+SECRET_CHARACTERS = 48
+TASK_SUFFIX_CHARACTERS = 5
+
+
+class Definitions:
+    """Receivers, exports, tasks and tokens, as this worker knows them. Changes raise DefinitionRefused or LogFailed."""
+
+    def __init__(self, keeper: DefinitionsKeeper) -> None:
+        self._keeper = keeper
+        self._receivers = keeper.receivers
+
+    # reading
+
+    def receiver(self, project_id: int, receiver_id: str) -> Receiver | None:
+        """The receiver of this id in the project, or None."""
+        return self._receivers.receiver(project_id, receiver_id)
+
+    def receivers(self, project_id: int) -> list[Receiver]:
+        """All of a project, sorted by id."""
+        return self._receivers.of_project(project_id)
+
+    def task(self, project_id: int, task_id: str) -> Task | None:
+        """The task, or None: unknown, another project's, or finished long ago."""
+        return self._receivers.task(project_id, task_id)
+
+    def project_of_token(self, token: str) -> int | None:
+        """The project that the token opens, found in constant time."""
+        wanted, found = token_hash(token), None
+        for known, project_id in self._receivers.tokens.items():
+            if hmac.compare_digest(known, wanted):
+                found = project_id
+        return found
+
+    async def catch_up(self) -> None:
+        """Know all that other workers have defined until now; calls that come together share one reading."""
+        await self._keeper.catch_up()
+
+    # changing
+
+    async def create_receiver(self, project_id: int, draft: ReceiverDraft) -> Task:
+        """Start a task that prepares the tables and then makes the receiver with its exports."""
+        uid = token_hex(8)
+        receiver = Receiver(
+            uid=uid,
+            project_id=project_id,
+            id=draft.id,
+            name=draft.name,
+            secret=random_text(SECRET_CHARACTERS),
+            description=draft.description,
+            exports=tuple(
+                new_export(uid, token_hex(8), export) for export in sorted(draft.exports, key=lambda export: export.id)
+            ),
+        )
+        task = _new_task(project_id, TaskType.RECEIVER_CREATE, draft.id)
+        return await self._start(task, CreateReceiver(receiver))
+
+    async def create_export(self, project_id: int, receiver_id: str, draft: ExportDraft) -> Task:
+        """Start a task that prepares the table and then makes the export."""
+        receiver = await self._known(project_id, receiver_id)
+        task = _new_task(project_id, TaskType.EXPORT_CREATE, receiver_id, draft.id)
+        return await self._start(task, CreateExport(receiver.uid, token_hex(8), draft))
+
+    async def update_export(self, project_id: int, receiver_id: str, export_id: str, change: ExportChange) -> Task:
+        """Start a task that prepares the table and then changes the export."""
+        receiver = await self._known(project_id, receiver_id)
+        task = _new_task(project_id, TaskType.EXPORT_UPDATE, receiver_id, export_id)
+        return await self._start(task, UpdateExport(receiver.uid, export_id, change))
+
+    async def update_receiver(
+        self, project_id: int, receiver_id: str, *, name: str | None, description: str | None
+    ) -> Receiver:
+        """Change the receiver at once; None stays as it is."""
+        receiver = await self._known(project_id, receiver_id)
+        await self._keeper.submit(UpdateReceiver(receiver.uid, name, description))
+        return await self._known(project_id, receiver_id)
+
+    async def delete_receiver(self, project_id: int, receiver_id: str) -> None:
+        """Forget the receiver and its exports."""
+        receiver = await self._known(project_id, receiver_id)
+        await self._keeper.submit(DeleteReceiver(receiver.uid))
+
+    async def delete_export(self, project_id: int, receiver_id: str, export_id: str) -> None:
+        """Forget the export."""
+        receiver = await self._known(project_id, receiver_id)
+        await self._keeper.submit(DeleteExport(receiver.uid, export_id))
+
+    async def ensure_first_token(self, token: str | None, project_id: int) -> str | None:
+        """Make `token` open the project; without one, make one if there is none yet, and return it: to be shown once."""
+        await self._keeper.catch_up()
+        if token is None and self._receivers.tokens:
+            return None
+        wanted = token or random_text(SECRET_CHARACTERS)
+        if self._receivers.tokens.get(token_hash(wanted)) != project_id:
+            await self._keeper.submit(AddToken(project_id, token_hash(wanted)))
+        return None if token else wanted
+
+    async def _known(self, project_id: int, receiver_id: str) -> Receiver:
+        receiver = self.receiver(project_id, receiver_id)
+        if receiver is None:
+            await self.catch_up()
+            receiver = self.receiver(project_id, receiver_id)
+        if receiver is None:
+            raise DefinitionRefused("receiverNotFound", f'Receiver "{receiver_id}" not found in the project')
+        return receiver
+
+    async def _start(self, task: Task, work: TaskWork) -> Task:
+        await self._keeper.submit(StartTask(task, work))
+        return task
+
+
+def token_hash(token: str) -> str:
+    """What is kept of a token."""
+    return sha256(token.encode()).hexdigest()
+
+
+def random_text(characters: int) -> str:
+    """From 0-9a-zA-Z, by the system's secure source."""
+    return "".join(choice(ALPHANUMERIC) for _ in range(characters))
+
+
+def _new_task(project_id: int, kind: TaskType, receiver_id: str, export_id: str = "") -> Task:
+    created_us = now_us()
+    base = f"{receiver_id}/{export_id}/{kind}" if export_id else f"{receiver_id}/{kind}"
+    task_id = f"{base}/{iso_ms(created_us)}_{random_text(TASK_SUFFIX_CHARACTERS)}"
+    return Task(task_id, project_id, kind, created_us, receiver_id, export_id)

@@ -1,0 +1,225 @@
+"""The house put together: one worker's app with all its agents, tables, doors and services."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from mode import Service
+
+from agents.flush_buffers import BufferedPartition, Ticker, flush_buffers
+from agents.keep_dead_letters import DeadLetterPartition, keep_dead_letters
+from agents.keep_definitions import DefinitionsKeeper, TaskRunner, keep_definitions
+from agents.map_events import Cutter, MappedPartition, MappingRoom, map_events
+from agents.trim_logs import Trimmer
+from agents.upload_files import FiledPartition, LoadingRoom, upload_files
+from agents.worker import OwnedPartitions
+from app.clock import MonotonicClock
+from app.crash import CrashPoints
+from app.definitions import Definitions
+from app.destinations.registry import open_destination
+from app.destinations.thread import DestinationThread
+from app.ingest import Ingest
+from app.mapping.evaluated import Evaluator
+from app.mapping.mappers import Mappers
+from app.model.column import Template
+from app.model.dead_letter import DeadLetter
+from app.model.export import Export
+from app.model.receiver import Receiver
+from app.settings import Settings
+from app.slicing.registry import open_staging
+from app.streams import DEAD_LETTERS, DEFINITIONS, EVENTS, FILES, SLICES, Streams, create_streams
+from app.transports.log import Log, log_of
+from app.web.doors import Doors
+from app.web.routes import install
+from tables.buffers import BuffersTable
+from tables.dead_letters import DeadLettersTable
+from tables.files import FilesTable
+from tables.ledger import Ledger
+from tables.receivers import Receivers
+
+logger = logging.getLogger(__name__)
+
+FIRST_PROJECT = 1
+
+
+class House(Service):
+    """Everything of one worker. Made from settings; nothing is opened before the app starts."""
+
+    def __init__(self, settings: Settings, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.settings = settings
+        self.streams: Streams = create_streams(settings)
+        self.app = self.streams.app
+        self.clock = MonotonicClock()
+        self.token_made: str | None = None
+        self._token_ensured = False
+        crash = CrashPoints(settings.crash_at)
+        staging = open_staging(settings.staging)
+        self._loads = DestinationThread(open_destination(settings.destination))
+        self._asides = DestinationThread(open_destination(settings.destination))
+        self._evaluator = Evaluator(
+            processes=settings.template_processes,
+            event_deadline_s=settings.template_deadline_s,
+            memory_bytes_max=settings.template_memory_bytes_max,
+        )
+
+        self._keeper = DefinitionsKeeper(self.streams, self._log, Receivers())
+        self.definitions = Definitions(self._keeper)
+        self._tasks = self._owned_tasks(crash)
+        self._mapped = self._owned_events(crash, staging)
+        self._buffered = self._owned_slices(crash)
+        self._filed = self._owned_files(crash, staging)
+        self._dead_letters = DeadLettersTable(self.streams)
+        self._dead = OwnedPartitions(
+            self.app, DEAD_LETTERS, lambda n: DeadLetterPartition(self._log, self._dead_letters, n).open()
+        )
+        keep_dead_letters(self.streams, self._dead)
+        self._owned: dict[str, OwnedPartitions[Any]] = {
+            "definitions": self._tasks,
+            "events": self._mapped,
+            "slices": self._buffered,
+            "files": self._filed,
+            "dead letters": self._dead,
+        }
+        self.ingest = Ingest(
+            self.streams,
+            self._log,
+            lambda: self._keeper.receivers.revision,
+            crash,
+            in_flight_bytes_max=settings.in_flight_bytes_max,
+            log_bytes_max=settings.log_bytes_max,
+        )
+        self._trimmer = Trimmer(
+            self._log,
+            self._keeper.receivers,
+            self._asides,
+            staging,
+            self._mapped,
+            self._buffered,
+            self._filed,
+            events_retention_s=settings.events_retention_s,
+            log_bytes_max=settings.log_bytes_max,
+        )
+        self._ledger = Ledger(self.streams, self._log, self._asides.watermarks)
+        self.app.service(self)  # type: ignore[arg-type]  # Faust takes instances as well
+        install(self.app, self._doors())
+
+    # readiness
+
+    def ready(self) -> bool:
+        """Whether events may be accepted: everything is recovered, and every partition taken over."""
+        return self._token_ensured and not self.waiting_for()
+
+    def waiting_for(self) -> Sequence[str]:
+        """What is not ready yet, in words."""
+        waiting = [name for name, owned in self._owned.items() if not owned.settled]
+        return waiting if waiting or self._token_ensured else ["token"]
+
+    # the service
+
+    def on_init_dependencies(self) -> Sequence[Service]:
+        """What runs beside the agents."""
+        return [
+            self._keeper,
+            *self._owned.values(),
+            Cutter(self.streams, self._mapped),
+            Ticker(self.streams, self._buffered),
+            self._trimmer,
+        ]
+
+    async def on_started(self) -> None:
+        """Make sure that somebody can get in."""
+        token = self.settings.api_token
+        given = None if token is None else token.get_secret_value()
+        self.token_made = await self.definitions.ensure_first_token(given, FIRST_PROJECT)
+        self._token_ensured = True
+        print(self.welcome(), flush=True)  # noqa: T201 -- the one thing that a person who starts it must see
+
+    async def on_stop(self) -> None:
+        """Close what was opened."""
+        await self._evaluator.close()
+        await self._loads.close()
+        await self._asides.close()
+
+    def welcome(self) -> str:
+        """What to do next."""
+        url = self.settings.public_url
+        lines = [f"Forebay listens on {url}"]
+        if self.token_made is not None:
+            lines.append(f"API token of project {FIRST_PROJECT}, shown only now: {self.token_made}")
+        return "\n".join([*lines, "What to do next: README.md, or curl " + url + "/ready"])
+
+    # putting together
+
+    def _log(self) -> Log:
+        return log_of(self.app)
+
+    def _owned_tasks(self, crash: CrashPoints) -> OwnedPartitions[TaskRunner]:
+        runner = TaskRunner(self._keeper, self._asides, crash)
+        keep_definitions(self.streams, self._keeper, runner)
+        return OwnedPartitions(self.app, DEFINITIONS, lambda _: runner.open())
+
+    def _owned_events(self, crash: CrashPoints, staging: Any) -> OwnedPartitions[MappedPartition]:
+        room = MappingRoom(
+            streams=self.streams,
+            log=self._log,
+            keeper=self._keeper,
+            staging=staging,
+            mapper_of=Mappers(self._evaluator).of,
+            watermarks=self._asides.watermarks,
+            arrived_until=self.clock.raise_floor,
+            crash=crash,
+        )
+        owned = OwnedPartitions(self.app, EVENTS, lambda n: MappedPartition(room, n).open())
+        map_events(self.streams, owned)
+        return owned
+
+    def _owned_slices(self, crash: CrashPoints) -> OwnedPartitions[BufferedPartition]:
+        table = BuffersTable(self.streams)
+        owned = OwnedPartitions(
+            self.app,
+            SLICES,
+            lambda n: BufferedPartition(self.streams, self._log, self._keeper, table, crash, n).open(),
+        )
+        flush_buffers(self.streams, owned)
+        return owned
+
+    def _owned_files(self, crash: CrashPoints, staging: Any) -> OwnedPartitions[FiledPartition]:
+        room = LoadingRoom(
+            streams=self.streams,
+            log=self._log,
+            keeper=self._keeper,
+            destination=self._loads,
+            staging=staging,
+            crash=crash,
+            failed_files_retention_s=self.settings.failed_files_retention_s,
+        )
+        table = FilesTable(self.streams)
+        owned = OwnedPartitions(self.app, FILES, lambda n: FiledPartition(room, table, n).open())
+        upload_files(self.streams, owned)
+        return owned
+
+    def _doors(self) -> Doors:
+        return Doors(
+            definitions=self.definitions,
+            ingest=self.ingest,
+            ready=self.ready,
+            waiting_for=self.waiting_for,
+            dead_letters=self._list_dead_letters,
+            ledger=self._sum_ledger,
+            check_template=self._check_template,
+            clock=self.clock,
+            public_url=self.settings.public_url,
+            body_bytes_max=self.settings.request_bytes_max,
+        )
+
+    async def _list_dead_letters(self, export: Export) -> Sequence[DeadLetter]:
+        return self._dead_letters.of_export(export.uid)
+
+    async def _sum_ledger(self, receiver: Receiver) -> Mapping[str, Any]:
+        ledger = await self._ledger.of(receiver)
+        return msgspec.to_builtins(msgspec.structs.asdict(ledger))  # type: ignore[no-any-return]
+
+    async def _check_template(self, template: Template) -> None:
+        await self._evaluator.check(template)

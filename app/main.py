@@ -1,0 +1,35 @@
+"""The command `forebay`."""
+
+import logging
+import sys
+
+import click
+import faust
+
+from app.errors import ForebayError
+from app.settings import read_settings
+
+
+@click.group()
+@click.version_option(package_name="forebay")
+def main() -> None:
+    """Take in pushed events, keep them safe, and load them into SQL tables."""
+
+
+@main.command()
+@click.option("--log-level", default="warning", type=click.Choice(["debug", "info", "warning", "error"]))
+def serve(log_level: str) -> None:
+    """Start a worker: the doors on FOREBAY_PORT, and everything behind them. Settings come from the environment."""
+    from app.house import House  # noqa: PLC0415 -- other commands need none of it
+
+    try:
+        house = House(read_settings())
+    except ForebayError as error:
+        raise SystemExit(f"forebay: {error}") from None
+    logging.captureWarnings(capture=True)
+    worker = faust.Worker(house.app, loglevel=log_level, quiet=True, redirect_stdouts=False)
+    worker.execute_from_commandline()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
