@@ -110,6 +110,7 @@ class BufferedPartition:
             return
         tick = NewRecord(SLICES, self.partition, None, encode_slice(Tick(now_us)))
         self._ticked_at = (await self._log().append([tick]))[0]
+
     async def trim(self, loaded: Callable[[Slice], bool]) -> None:
         """Delete the announcements of slices that are loaded."""
         while self._standing and loaded(self._standing[0][1]):

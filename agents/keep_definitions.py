@@ -14,7 +14,16 @@ from app import clock
 from app.crash import CrashPoints
 from app.destinations.thread import DestinationThread
 from app.errors import DefinitionRefused, LogFailed, Rejected, Retryable
-from app.model.change import Change, CreateExport, CreateReceiver, FinishTask, TaskWork, UpdateExport, decode_change, encode_change
+from app.model.change import (
+    Change,
+    CreateExport,
+    CreateReceiver,
+    FinishTask,
+    TaskWork,
+    UpdateExport,
+    decode_change,
+    encode_change,
+)
 from app.model.mapping import Mapping
 from app.model.task import Task
 from app.streams import DEFINITIONS, DEFINITIONS_TP, Streams

@@ -29,6 +29,7 @@ from app.model.cut import Cut, ExportCounts, Life, ReceiverCounts, decode_cut, e
 from app.model.dead_letter import DeadLetter, decode_dead_letters, encode_dead_letter, encode_dead_letters
 from app.model.event import Event, EventIds, Pack, decode_pack
 from app.model.export import Export
+from app.model.receiver import Receiver
 from app.model.slice import Slice, encode_slice
 from app.slicing.cut_log import CutLog
 from app.slicing.due import due
@@ -383,7 +384,7 @@ class MappedPartition:
         return self._last_cut == cut
 
     async def _announce(self, cut: Cut, loaded: dict[tuple[str, str], int]) -> None:
-        """Tell the buffers of a valid cut's slices, and the dead letters' keeper of its dead; harmless when repeated."""
+        """Tell the buffers of a valid cut's slices, and the keeper of dead letters of its dead; may be repeated."""
         wanted = [part for part in cut.slices if loaded.get((part.export, part.log_id), -1) < part.end]
         records = [self._announcement(part) for part in wanted]
         if cut.dead_letters is not None:
@@ -486,7 +487,7 @@ def _packs(records: Iterable[Record]) -> list[tuple[int, Pack]]:
     return packs
 
 
-def _exports_for(event: Event, receiver: Any) -> Sequence[Export]:
+def _exports_for(event: Event, receiver: Receiver | None) -> Sequence[Export]:
     if receiver is None:
         return ()
     if event.only_export:

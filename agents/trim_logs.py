@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from faust.types import TP
 from mode import Service
 
 from agents.flush_buffers import BufferedPartition
@@ -20,7 +21,6 @@ from app.model.slice import Slice
 from app.slicing.staging import Staging
 from app.streams import FILES
 from app.transports.log import Log
-from faust.types import TP
 from tables.receivers import Receivers
 
 logger = logging.getLogger(__name__)

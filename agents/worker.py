@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 import faust
 from mode import Service
@@ -33,7 +33,9 @@ async def worker_fault(app: faust.App, what: str, error: BaseException) -> None:
 class OwnedPartitions(Service, Generic[T]):
     """Opens a partition's state when the partition is assigned to this worker, and closes it when it is taken away."""
 
-    def __init__(self, app: faust.App, topic: str, open_partition: Callable[[int], Awaitable[T]], **kwargs: Any) -> None:
+    def __init__(
+        self, app: faust.App, topic: str, open_partition: Callable[[int], Awaitable[T]], **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.app = app
         self.topic = topic
@@ -47,7 +49,8 @@ class OwnedPartitions(Service, Generic[T]):
 
     def assigned(self) -> set[int] | None:
         """The partitions that this worker owns; None while that is being settled."""
-        if self.app.rebalancing or self.app.tables.recovery.in_recovery or not self.app.tables.recovery.completed.is_set():
+        recovery = cast(Any, self.app.tables).recovery
+        if self.app.rebalancing or recovery.in_recovery or not recovery.completed.is_set():
             return None
         return {tp.partition for tp in self.app.assignor.assigned_actives() if tp.topic == self.topic}
 

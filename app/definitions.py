@@ -6,8 +6,8 @@ from secrets import choice, token_hex
 from string import ascii_letters, digits
 
 from agents.keep_definitions import DefinitionsKeeper
-from app.errors import DefinitionRefused
 from app.clock import now_us
+from app.errors import DefinitionRefused
 from app.model.change import (
     AddToken,
     CreateExport,
@@ -113,7 +113,7 @@ class Definitions:
         await self._keeper.submit(DeleteExport(receiver.uid, export_id))
 
     async def ensure_first_token(self, token: str | None, project_id: int) -> str | None:
-        """Make `token` open the project; without one, make one if there is none yet, and return it: to be shown once."""
+        """Make `token` open the project. Without one, make one if there is none yet and return it, to be shown once."""
         await self._keeper.catch_up()
         if token is None and self._receivers.tokens:
             return None

@@ -1,17 +1,17 @@
 """Every error that Forebay raises on purpose.
 
-    ForebayError
-    ├── SettingInvalid          a setting is wrong: the start stops with its message
-    ├── LogFailed               the log did not take or give records
-    │   ├── LogFull             no room: answer 429 and try again later
-    │   ├── LogCorrupt          the log's file is damaged: stop, restore it
-    │   └── LogLocked           another process has the log: stop
-    ├── LoadFailed              a file was not loaded; nothing of it is in the table
-    │   ├── Retryable           the destination may take it later
-    │   └── Rejected            the destination refuses it until somebody changes something
-    ├── MappingFailed           an event does not fit an export's mapping: it becomes a dead letter
-    ├── DefinitionRefused       a change of the definitions breaks a rule; says which
-    └── StagingFailed           a staged file could not be written or is not what its cut says
+ForebayError
+├── SettingInvalid          a setting is wrong: the start stops with its message
+├── LogFailed               the log did not take or give records
+│   ├── LogFull             no room: answer 429 and try again later
+│   ├── LogCorrupt          the log's file is damaged: stop, restore it
+│   └── LogLocked           another process has the log: stop
+├── LoadFailed              a file was not loaded; nothing of it is in the table
+│   ├── Retryable           the destination may take it later
+│   └── Rejected            the destination refuses it until somebody changes something
+├── MappingFailed           an event does not fit an export's mapping: it becomes a dead letter
+├── DefinitionRefused       a change of the definitions breaks a rule; says which
+└── StagingFailed           a staged file could not be written or is not what its cut says
 """
 
 

@@ -66,7 +66,7 @@ class House(Service):
 
         self._keeper = DefinitionsKeeper(self.streams, self._log, Receivers())
         self.definitions = Definitions(self._keeper)
-        self._tasks = self._owned_tasks(crash)
+        self._task_owner = self._owned_tasks(crash)
         self._mapped = self._owned_events(crash, staging)
         self._buffered = self._owned_slices(crash)
         self._filed = self._owned_files(crash, staging)
@@ -76,7 +76,7 @@ class House(Service):
         )
         keep_dead_letters(self.streams, self._dead)
         self._owned: dict[str, OwnedPartitions[Any]] = {
-            "definitions": self._tasks,
+            "definitions": self._task_owner,
             "events": self._mapped,
             "slices": self._buffered,
             "files": self._filed,

@@ -34,7 +34,9 @@ class Gathering:
 class Lane:
     """One send at a time into one partition; what comes meanwhile gathers."""
 
-    def __init__(self, choose_partition: Callable[[int], int], log: Callable[[], Log], revision: Callable[[], int]) -> None:
+    def __init__(
+        self, choose_partition: Callable[[int], int], log: Callable[[], Log], revision: Callable[[], int]
+    ) -> None:
         self._choose_partition = choose_partition
         self._log = log
         self._revision = revision
@@ -130,7 +132,7 @@ class Ingest:
 
 
 class Sticky:
-    """Spreads messages over the partitions, but stays with one for a while: fewer partitions at a time, fewer slices."""
+    """Spreads messages over the partitions, but stays with one for a while: so that there are fewer slices."""
 
     def __init__(self, partitions: int) -> None:
         self._partitions = partitions

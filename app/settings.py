@@ -12,7 +12,7 @@ MIB = 1024 * 1024
 
 
 class Settings(BaseSettings):
-    """Each is the environment variable `FOREBAY_<NAME>`. docs/operations.md lists them; a test holds it to this class."""
+    """Each is the environment variable `FOREBAY_<NAME>`. docs/operations.md lists them, and a test holds it to this."""
 
     model_config = SettingsConfigDict(env_prefix="FOREBAY_", extra="forbid", frozen=True)
 

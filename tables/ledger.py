@@ -1,7 +1,7 @@
 """The ledger: what became of every event, summed from cuts and watermarks, in events.
 
-    accepted = deduplicated + unrouted + routed            for a receiver
-    routed   = buffered + loaded + dead-lettered           for each export
+accepted = deduplicated + unrouted + routed            for a receiver
+routed   = buffered + loaded + dead-lettered           for each export
 """
 
 from collections.abc import Awaitable, Callable, Sequence

@@ -119,7 +119,9 @@ class Receivers:
             case CreateExport():
                 receiver = self._living(work.receiver_uid)
                 if receiver.export(work.draft.id) is not None:
-                    raise DefinitionRefused("exportAlreadyExists", f'Export "{work.draft.id}" already exists in the receiver')
+                    raise DefinitionRefused(
+                        "exportAlreadyExists", f'Export "{work.draft.id}" already exists in the receiver'
+                    )
                 _check_export_count(receiver, len(receiver.exports) + 1)
             case UpdateExport():
                 self._check_update(work)

@@ -82,7 +82,7 @@ class AddToken(msgspec.Struct, frozen=True, tag="add-token"):
 Change = StartTask | FinishTask | UpdateReceiver | DeleteReceiver | DeleteExport | AddToken
 
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(Change)
+_decoder: msgspec.json.Decoder[Change] = msgspec.json.Decoder(Change)
 
 
 def encode_change(change: Change) -> bytes:

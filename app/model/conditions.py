@@ -49,7 +49,7 @@ def parse_size_bytes(text: str) -> int:
     power = _UNIT_POWERS.get(unit.lower())
     if power is None:
         raise ValueError(text)
-    return int(match[1]) * KIB**power
+    return int(match[1]) * int(KIB**power)
 
 
 def format_size(size_bytes: int) -> str:

@@ -84,7 +84,7 @@ class Cut(msgspec.Struct, frozen=True, tag="cut", omit_defaults=True):
 CutRecord = Life | Cut
 
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(Life | Cut)
+_decoder: msgspec.json.Decoder[Life | Cut] = msgspec.json.Decoder(Life | Cut)
 
 
 def encode_cut(record: CutRecord) -> bytes:

@@ -48,12 +48,12 @@ def decode_pack(value: bytes) -> Pack:
 
 
 class Position(NamedTuple):
-    """Where an event stands in the log, for ever: the life of the log, partition, offset of its message, index in it."""
+    """Where an event stands in the log, for ever: life of the log, partition, offset of its message, index in it."""
 
     log_id: str
     partition: int
     offset: int
-    index: int
+    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody asks of a position
 
     def __str__(self) -> str:
         return f"{self.log_id}/{self.partition}/{self.offset}/{self.index}"

@@ -75,7 +75,7 @@ class FileOutcome(msgspec.Struct, frozen=True, tag="outcome", omit_defaults=True
 FileRecord = File | FileOutcome
 
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(File | FileOutcome)
+_decoder: msgspec.json.Decoder[File | FileOutcome] = msgspec.json.Decoder(File | FileOutcome)
 
 
 def encode_file(record: FileRecord) -> bytes:

@@ -36,7 +36,7 @@ class Tick(msgspec.Struct, frozen=True, tag="tick"):
 SliceRecord = Slice | Tick
 
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(Slice | Tick)
+_decoder: msgspec.json.Decoder[Slice | Tick] = msgspec.json.Decoder(Slice | Tick)
 
 
 def encode_slice(record: SliceRecord) -> bytes:

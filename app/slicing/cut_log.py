@@ -42,8 +42,8 @@ class CutLog:
         self.arrival_last_us = max(self.arrival_last_us, cut.arrival_last_us)
         for uid, counts in cut.receivers.items():
             self.receivers[uid] = self.receivers.get(uid, ReceiverCounts()).plus(counts)
-        for uid, counts in cut.exports.items():
-            self.exports[uid] = self.exports.get(uid, ExportCounts()).plus(counts)
+        for uid, routed in cut.exports.items():
+            self.exports[uid] = self.exports.get(uid, ExportCounts()).plus(routed)
         for part in cut.slices:
             self.chains[part.export, part.log_id] = ChainEnd(part.export, part.log_id, part.end, part.events_total)
         return True

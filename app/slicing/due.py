@@ -30,8 +30,6 @@ def age_max_us(time_condition_s: float) -> int:
 def due(slices: Iterable[Opened], now_us: int) -> bool:
     """Whether one of them is full or old enough. A clock set back counts as old enough."""
     return any(
-        part.rows >= part.rows_max
-        or part.bytes >= part.bytes_max
-        or not 0 <= now_us - part.opened_us < part.age_max_us
+        part.rows >= part.rows_max or part.bytes >= part.bytes_max or not 0 <= now_us - part.opened_us < part.age_max_us
         for part in slices
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from app.mapping.base import Row
 from app.mapping.csv import encode_rows
 from app.model.export import Export
 from app.model.slice import Slice
@@ -29,7 +30,7 @@ class OpenSlice:
             age_max_us=age_max_us(export.conditions.time_s),
         )
 
-    def append(self, rows: Sequence[Sequence[str | None]]) -> None:
+    def append(self, rows: Sequence[Row]) -> None:
         """Add one event's row each."""
         chunk = encode_rows(rows)
         self._chunks.append(chunk)
@@ -42,7 +43,15 @@ class OpenSlice:
         return b"".join(self._chunks)
 
     def closed(  # noqa: PLR0913 -- the place of a slice has that many coordinates
-        self, staged: StagedFile, *, log_id: str, partition: int, begin: int, end: int, previous: int | None, events_before: int
+        self,
+        staged: StagedFile,
+        *,
+        log_id: str,
+        partition: int,
+        begin: int,
+        end: int,
+        previous: int | None,
+        events_before: int,
     ) -> Slice:
         """The slice, now that it is staged and its place is known."""
         return Slice(

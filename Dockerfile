@@ -1,0 +1,9 @@
+FROM python:3.12-slim
+COPY pyproject.toml README.md LICENSE /src/
+COPY app /src/app
+COPY agents /src/agents
+COPY tables /src/tables
+RUN pip install --no-cache-dir /src && useradd --create-home forebay && install -d -o forebay /data
+USER forebay
+EXPOSE 6066
+CMD ["forebay", "serve"]

@@ -1,0 +1,47 @@
+# What people do with Forebay. `make run` and `make test` need nothing but Python 3.11 or later.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ROUNDS ?= 200
+SEED ?=
+
+.PHONY: run test lint bench demo crash format clean
+
+$(VENV)/installed: pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -c 'import sys; sys.exit("Forebay needs Python 3.11 or later") if sys.version_info < (3, 11) else None'
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+run: $(VENV)/installed            ## start the service on port 6066, data under ./data
+	@exec $(BIN)/forebay serve
+
+demo: $(VENV)/installed           ## watch events become rows, on a scratch directory
+	@$(BIN)/python -m benchmarks.demo
+
+test: $(VENV)/installed-dev       ## all tests that fit in ten minutes
+	$(BIN)/pytest
+
+lint: $(VENV)/installed-dev       ## style, types, floors
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+format: $(VENV)/installed-dev
+	$(BIN)/ruff check --fix --quiet . || true
+	$(BIN)/ruff format .
+
+crash: $(VENV)/installed-dev      ## kill -9 and look: make crash ROUNDS=500 [SEED=17]
+	$(BIN)/python -m tests.crash --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
+
+bench: $(VENV)/installed-dev      ## ratios against baselines in the same run
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
