@@ -4,7 +4,7 @@ Every transport of the house implements `Log`; `log_of(app)` gives the one that 
 `tests/contract/test_log.py` holds all of them to the same promises.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol, cast
 
 from faust.types import TP, AppT

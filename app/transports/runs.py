@@ -10,12 +10,12 @@ from faust.types import AppT, TopicT
 from faust.types.tuples import Message
 
 
-class RunSchema(faust.Schema):
+class RunSchema(faust.Schema[Any, Any]):
     """Hands a run through undecoded: the event's value is the `Run`."""
 
     def compile(self, app: AppT, **_options: Any) -> Any:
         """Faust's hook: the function that makes an event of a message."""
-        create_event = app.create_event  # type: ignore[attr-defined]
+        create_event = app.create_event
 
         async def decode(message: Message, *, propagate: bool = False) -> Any:
             del propagate
@@ -24,7 +24,7 @@ class RunSchema(faust.Schema):
         return decode
 
 
-def run_topic(app: AppT, name: str, *, partitions: int, **options: Any) -> TopicT[Any]:
+def run_topic(app: AppT, name: str, *, partitions: int, **options: Any) -> TopicT:
     """A topic whose agents receive a `Run` as each event's value."""
     topic = app.topic(name, schema=RunSchema(), partitions=partitions, internal=True, **options)
     run_topics(app).add(name)
