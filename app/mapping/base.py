@@ -6,7 +6,7 @@ from typing import Protocol
 from app.errors import MappingFailed
 from app.mapping.arrived import Arrived
 
-Row = tuple[str, ...]
+Row = tuple[str | None, ...]  # None is NULL
 
 
 class RowMapper(Protocol):

@@ -1,0 +1,23 @@
+"""The seam of templates: programs in, one value an event out."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from app.errors import MappingFailed
+from app.mapping.arrived import Arrived
+from app.model.column import Template
+
+
+class TemplateEvaluator(Protocol):
+    """Runs templates, wherever and however; two evaluators differ in speed only."""
+
+    async def evaluate(
+        self, templates: Sequence[Template], events: Sequence[Arrived]
+    ) -> list[tuple[str, ...] | MappingFailed]:
+        """For each event, in order: the value of each template, or why one of them has none.
+
+        Never raises for what an event or a template holds.
+        """
+
+    async def check(self, template: Template) -> None:
+        """Raise MappingFailed if the program can never run: a syntax error, an unknown variable."""
