@@ -1,0 +1,85 @@
+"""What the doors of all APIs need of the house, handed over in one piece."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from app.model.conditions import MIB
+from app.model.dead_letter import DeadLetter
+from app.model.draft import ExportChange, ExportDraft, ReceiverDraft
+from app.model.event import Event
+from app.model.export import Export
+from app.model.receiver import Receiver
+from app.model.task import Task
+
+
+class Definitions(Protocol):
+    """The one way to read and change receivers, exports and tasks. Changes raise DefinitionRefused."""
+
+    def receiver(self, project_id: int, receiver_id: str) -> Receiver | None:
+        """As this worker knows it."""
+
+    def receivers(self, project_id: int) -> list[Receiver]:
+        """All of a project, sorted by id."""
+
+    def task(self, project_id: int, task_id: str) -> Task | None:
+        """As this worker knows it."""
+
+    def project_of_token(self, token: str) -> int | None:
+        """The project that the token opens, found in constant time."""
+
+    async def catch_up(self) -> None:
+        """Know all that other workers have defined until now; bounded in rate."""
+
+    async def create_receiver(self, project_id: int, draft: ReceiverDraft) -> Task:
+        """Start a task that makes the receiver and its exports."""
+
+    async def create_export(self, project_id: int, receiver_id: str, draft: ExportDraft) -> Task:
+        """Start a task that makes the export."""
+
+    async def update_export(self, project_id: int, receiver_id: str, export_id: str, change: ExportChange) -> Task:
+        """Start a task that changes the export."""
+
+    async def update_receiver(
+        self, project_id: int, receiver_id: str, *, name: str | None, description: str | None
+    ) -> Receiver:
+        """Change the receiver at once; None stays as it is."""
+
+    async def delete_receiver(self, project_id: int, receiver_id: str) -> None:
+        """Forget the receiver and its exports."""
+
+    async def delete_export(self, project_id: int, receiver_id: str, export_id: str) -> None:
+        """Forget the export."""
+
+
+class Ingest(Protocol):
+    """Takes events in."""
+
+    async def accept(self, receiver: Receiver, events: Sequence[Event]) -> None:
+        """All are durable when it returns; raises LogFull or LogFailed, and then none is."""
+
+
+class Clock(Protocol):
+    """Gives out times."""
+
+    def stamp(self) -> int:
+        """Microseconds since 1970; never the same or an earlier one again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """`ready` is asked by every request, so it must be cheap; `waiting_for` says in words what is not ready yet.
+
+    `check_template` raises MappingFailed when a template's program cannot work, whatever the event.
+    """
+
+    definitions: Definitions
+    ingest: Ingest
+    ready: Callable[[], bool]
+    waiting_for: Callable[[], Sequence[str]]
+    dead_letters: Callable[[Export], Awaitable[Sequence[DeadLetter]]]
+    ledger: Callable[[Receiver], Awaitable[Mapping[str, Any]]]
+    check_template: Callable[[str], None]
+    clock: Clock
+    public_url: str
+    body_bytes_max: int = MIB

@@ -1,0 +1,79 @@
+"""Why a request is refused, in words that belong to no API. Each API writes them in its own form.
+
+    Refusal
+    ├── PathUnknown             nothing is at this address
+    ├── MethodUnknown           something is, but not for this method
+    ├── NotReady                recovery is not done: try again later
+    ├── HeadersTooLarge         more header bytes than a request may have
+    ├── BodyTooLarge            more body bytes, decoded, than a request may have
+    ├── BodyTooSlow             the body did not come in time
+    ├── BodyUnreadable          the body is not what its headers say
+    ├── EncodingUnknown         a Content-Encoding that is not read here
+    ├── ClientGone              the client left; nobody reads the answer
+    └── Unexpected              a fault of ours, found in the log by the request's id
+
+The house's own LogFailed and DefinitionRefused (app/errors.py) are answered as well.
+"""
+
+from collections.abc import Collection
+
+from app.errors import DefinitionRefused, LogFailed
+
+
+class Refusal(Exception):  # noqa: N818 -- an answer, not a fault
+    """A request gets no success."""
+
+
+class PathUnknown(Refusal):
+    """Nothing is at this address."""
+
+
+class MethodUnknown(Refusal):
+    """The address does not know the method, only the `allowed` ones."""
+
+    def __init__(self, allowed: Collection[str]) -> None:
+        super().__init__(", ".join(sorted(allowed)))
+        self.allowed = allowed
+
+
+class NotReady(Refusal):
+    """The service is starting."""
+
+
+class HeadersTooLarge(Refusal):
+    """All headers together are larger than `bytes_max`."""
+
+    def __init__(self, bytes_max: int) -> None:
+        super().__init__(bytes_max)
+        self.bytes_max = bytes_max
+
+
+class BodyTooLarge(Refusal):
+    """The decoded body is larger than `bytes_max`."""
+
+    def __init__(self, bytes_max: int) -> None:
+        super().__init__(bytes_max)
+        self.bytes_max = bytes_max
+
+
+class BodyTooSlow(Refusal):
+    """The body did not come in time."""
+
+
+class BodyUnreadable(Refusal):
+    """The body breaks the rules of its transfer or content encoding; the text says how."""
+
+
+class EncodingUnknown(Refusal):
+    """The text is a Content-Encoding that is not read here."""
+
+
+class ClientGone(Refusal):
+    """The client left while it was sending; nothing of the request was taken."""
+
+
+class Unexpected(Refusal):
+    """A fault of ours; what it was stands in the log."""
+
+
+ANSWERED = (Refusal, LogFailed, DefinitionRefused)  # what an API's form of errors must know

@@ -1,0 +1,109 @@
+"""One Faust view for each path: finds the handler of the method, answers what it raises in the form of its API."""
+
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from aiohttp import hdrs, web
+from faust.web.views import View
+from multidict import istr
+
+from app.web.doors import Doors
+from app.web.errors import ANSWERED, MethodUnknown, NotReady, PathUnknown, Unexpected
+from app.web.request_ids import RequestIds
+
+logger = logging.getLogger(__name__)
+
+REQUEST_ID = istr("X-Request-Id")
+Handler = Callable[[Doors, web.Request], Awaitable[web.Response]]
+ErrorEncoder = Callable[[Exception, web.Request, str], web.Response]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One row of an API's list: what answers `method` at `path`. `always`: even before the service is ready."""
+
+    method: str
+    path: str
+    handler: Handler
+    always: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """A family of paths that share a prefix, a form of errors and the headers of all answers.
+
+    `encode_error` gets what is listed in `errors.ANSWERED`, with the request and its id. `preflight` are the headers
+    of an answer to OPTIONS; an API without them does not know that method.
+    """
+
+    prefix: str
+    routes: tuple[Route, ...]
+    encode_error: ErrorEncoder
+    headers: Mapping[str, str] = field(default_factory=dict)
+    preflight: Mapping[str, str] | None = None
+
+
+class PathView(View):
+    """All methods of one path. It stands in for Faust's dispatch, whose sensors nobody here reads."""
+
+    api: ClassVar[Api]
+    doors: ClassVar[Doors]
+    routes: ClassVar[Mapping[str, Route]]
+    request_ids: ClassVar[RequestIds]
+
+    def get_methods(self) -> set[str]:
+        """Any: a wrong method is answered here, in the API's form."""
+        return {hdrs.METH_ANY}
+
+    async def __call__(self, request: web.Request) -> web.Response:
+        """Answer, whatever happens."""
+        request_id = self.request_ids.new()
+        try:
+            response = await self.answer(request)
+        except ANSWERED as error:
+            response = self.api.encode_error(error, request, request_id)
+        except Exception:
+            logger.exception("request %s failed: %s %s", request_id, request.method, request.path)
+            response = self.api.encode_error(Unexpected(), request, request_id)
+        response.headers[REQUEST_ID] = request_id
+        response.headers.update(self.api.headers)
+        return response
+
+    async def answer(self, request: web.Request) -> web.Response:
+        """Let the method's handler answer."""
+        route = self.routes.get(request.method)
+        if route is None:
+            return self.answer_without_route(request)
+        if not route.always and not self.doors.ready():
+            raise NotReady
+        return await route.handler(self.doors, request)
+
+    def answer_without_route(self, request: web.Request) -> web.Response:
+        """Preflights of browsers are answered, all else is refused."""
+        if not self.routes:
+            raise PathUnknown
+        if request.method == hdrs.METH_OPTIONS and self.api.preflight is not None:
+            return web.Response(status=204, headers=self.api.preflight)
+        raise MethodUnknown(self.routes)
+
+
+def views_of(api: Api, doors: Doors) -> Iterable[type[PathView]]:
+    """One view for each path of the API, and one for all unknown paths below its prefix."""
+    ids = RequestIds()
+    for path in dict.fromkeys(route.path for route in api.routes):
+        yield _view(api, doors, path, ids, _methods(api, path))
+    yield _view(api, doors, f"{api.prefix}/{{unknown:.*}}", ids, {})
+
+
+def _methods(api: Api, path: str) -> dict[str, Route]:
+    routes = {route.method: route for route in api.routes if route.path == path}
+    if hdrs.METH_GET in routes:
+        routes.setdefault(hdrs.METH_HEAD, routes[hdrs.METH_GET])
+    return routes
+
+
+def _view(api: Api, doors: Doors, path: str, ids: RequestIds, routes: Mapping[str, Route]) -> type[PathView]:
+    members: dict[str, Any] = {"api": api, "doors": doors, "routes": routes, "request_ids": ids}
+    return type("PathView", (PathView,), {**members, "view_name": path, "view_path": path})

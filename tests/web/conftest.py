@@ -1,0 +1,24 @@
+import faust
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+from web_fakes import TOKEN, House
+
+from app.web.routes import install
+
+
+@pytest.fixture
+def house() -> House:
+    return House()
+
+
+@pytest.fixture
+async def client(house):
+    app = faust.App("test", broker="memory://")
+    install(app, house.doors)
+    async with TestClient(TestServer(app.web.web_app)) as test_client:
+        yield test_client
+
+
+@pytest.fixture
+def auth() -> dict[str, str]:
+    return {"X-StorageApi-Token": TOKEN}

@@ -1,0 +1,158 @@
+from collections.abc import Sequence
+
+from app.errors import DefinitionRefused, MappingFailed
+from app.model.change import ExportChange
+from app.model.column import Column, ColumnType
+from app.model.conditions import Conditions
+from app.model.dead_letter import DeadLetter
+from app.model.draft import ExportDraft, ReceiverDraft
+from app.model.event import Event
+from app.model.export import Export
+from app.model.mapping import Mapping, TableId
+from app.model.receiver import Receiver
+from app.model.task import Task, TaskStatus, TaskType
+from app.web.doors import Doors
+
+TOKEN = "dev-token"
+PROJECT = 7
+SECRET = "s" * 48
+CREATED_US = 1_672_531_200_123_456  # 2023-01-01T00:00:00.123456Z
+PUBLIC_URL = "http://forebay.example"
+
+
+class FakeDefinitions:
+    """Holds what a test puts in; what `elsewhere` holds is known after catch_up, as if another worker had made it."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, Receiver] = {}
+        self.elsewhere: dict[str, Receiver] = {}
+        self.tasks: dict[str, Task] = {}
+        self.asked: list[tuple] = []
+        self.refuse: DefinitionRefused | None = None
+        self.break_with: Exception | None = None
+
+    def receiver(self, project_id: int, receiver_id: str) -> Receiver | None:
+        if self.break_with:
+            raise self.break_with
+        return self.known.get(receiver_id) if project_id == PROJECT else None
+
+    def receivers(self, project_id: int) -> list[Receiver]:
+        return sorted(self.known.values(), key=lambda receiver: receiver.id) if project_id == PROJECT else []
+
+    def task(self, project_id: int, task_id: str) -> Task | None:
+        return self.tasks.get(task_id) if project_id == PROJECT else None
+
+    def project_of_token(self, token: str) -> int | None:
+        return PROJECT if token == TOKEN else None
+
+    async def catch_up(self) -> None:
+        self.known.update(self.elsewhere)
+
+    async def create_receiver(self, project_id: int, draft: ReceiverDraft) -> Task:
+        return self._act("create_receiver", project_id, draft, task=a_task(draft.id, TaskType.RECEIVER_CREATE))
+
+    async def create_export(self, project_id: int, receiver_id: str, draft: ExportDraft) -> Task:
+        task = a_task(receiver_id, TaskType.EXPORT_CREATE, draft.id)
+        return self._act("create_export", project_id, receiver_id, draft, task=task)
+
+    async def update_export(self, project_id: int, receiver_id: str, export_id: str, change: ExportChange) -> Task:
+        task = a_task(receiver_id, TaskType.EXPORT_UPDATE, export_id)
+        return self._act("update_export", project_id, receiver_id, export_id, change, task=task)
+
+    async def update_receiver(
+        self, project_id: int, receiver_id: str, *, name: str | None, description: str | None
+    ) -> Receiver:
+        self._act("update_receiver", project_id, receiver_id, name, description)
+        receiver = self.known.get(receiver_id) or a_receiver(receiver_id)
+        changed = {"name": name or receiver.name, "description": description or receiver.description}
+        return Receiver(receiver.uid, project_id, receiver_id, secret=SECRET, exports=receiver.exports, **changed)
+
+    async def delete_receiver(self, project_id: int, receiver_id: str) -> None:
+        self._act("delete_receiver", project_id, receiver_id)
+
+    async def delete_export(self, project_id: int, receiver_id: str, export_id: str) -> None:
+        self._act("delete_export", project_id, receiver_id, export_id)
+
+    def _act(self, *asked: object, task: Task | None = None) -> Task | None:
+        if self.refuse:
+            raise self.refuse
+        self.asked.append(asked)
+        return task
+
+
+class FakeIngest:
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.fail_with: Exception | None = None
+
+    async def accept(self, receiver: Receiver, events: Sequence[Event]) -> None:
+        if self.fail_with:
+            raise self.fail_with
+        assert all(event.receiver == receiver.uid for event in events)
+        self.events.extend(events)
+
+
+class FakeClock:
+    def __init__(self) -> None:
+        self.now_us = CREATED_US
+
+    def stamp(self) -> int:
+        self.now_us += 1
+        return self.now_us
+
+
+class House:
+    """All fakes behind one set of doors."""
+
+    def __init__(self) -> None:
+        self.definitions = FakeDefinitions()
+        self.ingest = FakeIngest()
+        self.is_ready = True
+        self.letters: list[DeadLetter] = []
+        self.ledger_content: dict[str, object] = {"accepted": 1, "exports": []}
+        self.doors = Doors(
+            definitions=self.definitions,
+            ingest=self.ingest,
+            ready=lambda: self.is_ready,
+            waiting_for=lambda: [] if self.is_ready else ["recovery of tables"],
+            dead_letters=self._dead_letters,
+            ledger=self._ledger,
+            check_template=_check_template,
+            clock=FakeClock(),
+            public_url=PUBLIC_URL,
+        )
+
+    async def _dead_letters(self, export: Export) -> list[DeadLetter]:
+        return [letter for letter in self.letters if letter.export == export.uid]
+
+    async def _ledger(self, receiver: Receiver) -> dict[str, object]:
+        return {"receiverId": receiver.id, **self.ledger_content}
+
+
+def _check_template(content: str) -> None:
+    if content == "invalid":
+        raise MappingFailed("1:1-8 Unknown variable: invalid")
+
+
+def a_mapping() -> Mapping:
+    columns = (Column("id", ColumnType.ID), Column("body", ColumnType.BODY))
+    return Mapping(TableId("in", "c-bucket", "table"), columns)
+
+
+def an_export(export_id: str = "export-1", receiver_id: str = "receiver-1") -> Export:
+    conditions = Conditions(count=123, size_bytes=456, time_s=30.0)
+    return Export(f"uid-{export_id}", f"uid-{receiver_id}", export_id, "Export 1", a_mapping(), conditions)
+
+
+def a_receiver(receiver_id: str = "receiver-1", *exports: Export) -> Receiver:
+    return Receiver(f"uid-{receiver_id}", PROJECT, receiver_id, "Receiver 1", SECRET, exports=exports)
+
+
+def a_task(receiver_id: str, kind: TaskType, export_id: str = "") -> Task:
+    base = f"{receiver_id}/{export_id}" if export_id else receiver_id
+    return Task(f"{base}/{kind}/2023-01-01T00:00:00.123Z_abcde", PROJECT, kind, CREATED_US, receiver_id, export_id)
+
+
+def finished(task: Task, **fields: object) -> Task:
+    values = {name: getattr(task, name) for name in task.__struct_fields__}
+    return Task(**{**values, "finished_us": CREATED_US + 1_500_999, "status": TaskStatus.SUCCESS, **fields})
