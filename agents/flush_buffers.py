@@ -3,7 +3,8 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from faust.types import TP
@@ -14,55 +15,74 @@ from agents.patience import until_done
 from agents.worker import OwnedPartitions, worker_fault
 from app import clock
 from app.crash import CrashPoints
-from app.errors import LogFailed
-from app.model.file import File, encode_file
+from app.destinations.base import Watermark
+from app.errors import LogFailed, Retryable
+from app.model.file import File, FileOutcome, decode_file, encode_file
 from app.model.slice import Slice, Tick, decode_slice, encode_slice
 from app.slicing.buffers import Buffers, Definitions
 from app.streams import FILES, SLICES, Streams
-from app.transports.log import Log, NewRecord, Record, Run
+from app.transports.log import Log, NewRecord, Record, Run, read_all
 from tables.buffers import BuffersTable
 
 logger = logging.getLogger(__name__)
 
-READ_BYTES_MAX = 4 * 1024 * 1024
 TICK_EVERY_S = 0.25
 
 
-class BufferedPartition:
-    """The buffers of one partition of the log of slices: made again from that log whenever it is taken over."""
+@dataclass(frozen=True)
+class BufferingRoom:
+    """What every partition's buffers need."""
 
-    def __init__(  # noqa: PLR0913 -- what it reads, writes and asks
-        self,
-        streams: Streams,
-        log: Callable[[], Log],
-        keeper: DefinitionsKeeper,
-        table: BuffersTable,
-        crash: CrashPoints,
-        partition: int,
-    ) -> None:
-        self._streams = streams
-        self._log = log
+    streams: Streams
+    log: Callable[[], Log]
+    keeper: DefinitionsKeeper
+    watermarks: Callable[[], Awaitable[list[Watermark]]]
+    crash: CrashPoints
+
+
+class BufferedPartition:
+    """The buffers of one partition of the log of slices: made again from the logs whenever it is taken over."""
+
+    def __init__(self, room: BufferingRoom, table: BuffersTable, partition: int) -> None:
+        self._room = room
         self._table = table
-        self._keeper = keeper
-        self._crash = crash
         self.partition = partition
-        receivers = keeper.receivers
-        self._buffers = Buffers(Definitions(receivers.export, receivers.mapping), self._flushed)
+        self._tp = TP(SLICES, partition)
+        receivers = room.keeper.receivers
+        self._buffers = Buffers(Definitions(receivers.export, receivers.mapping))
         self._position = 0
         self._touched: set[str] = set()
         self._ticked_at = -1
         self._standing: deque[tuple[int, Slice]] = deque()
 
     async def open(self) -> "BufferedPartition":
-        """Fold what stands in the log. Flush commands that follow go out again, under the same names."""
-        await self._keeper.catch_up()
-        tp = TP(SLICES, self.partition)
-        log = self._log()
-        self._position, _ = await log.bounds(tp)
-        while (run := await log.read(tp, self._position, bytes_max=READ_BYTES_MAX)).records:
-            await self._fold(run.records)
-            self._position = run.next
+        """Fold what stands in the log, less what is in files already. Flush commands that follow may go out again."""
+        await self._room.keeper.catch_up()
+        log = self._room.log()
+        await self._pass_over_loaded()
+        async for record in read_all(log, TP(FILES, self.partition)):
+            self._pass_over_file(decode_file(record.value or b""))
+        async for record in read_all(log, self._tp):
+            await self._fold([record])
+            self._position = record.offset + 1
+        self._touched.update(
+            uid for uid in self._table.exports() if self._room.streams.partition_of(uid) == self.partition
+        )
         return self
+
+    async def _pass_over_loaded(self) -> None:
+        try:
+            for mark in await self._room.watermarks():
+                self._buffers.pass_over(mark.export, mark.log_id, mark.partition, mark.end)
+        except Retryable as error:
+            logger.warning(
+                "the destination is away (%s): slices that are loaded may be flushed again, and skipped", error
+            )
+
+    def _pass_over_file(self, message: File | FileOutcome) -> None:
+        if isinstance(message, File):
+            for part in message.slices:
+                self._buffers.pass_over(part.export, part.log_id, part.partition, part.end)
 
     async def close(self) -> None:
         """Nothing to let go: the buffers are made again elsewhere."""
@@ -72,14 +92,17 @@ class BufferedPartition:
         await self._fold([record for record in run.records if record.offset >= self._position])
         self._position = max(self._position, run.next)
         for uid in self._touched:
-            self._table.set(uid, self._buffers.stats(uid))
+            if self._room.keeper.receivers.export(uid) is None:
+                self._table.forget(uid)
+            else:
+                self._table.set(uid, self._buffers.stats(uid))
         self._touched.clear()
 
     async def _fold(self, records: Sequence[Record]) -> None:
         for record in records:
             message = decode_slice(record.value or b"")
             if isinstance(message, Slice):
-                self._crash.reach("slice-read")
+                self._room.crash.reach("slice-read")
                 self._touched.add(message.export)
                 self._standing.append((record.offset, message))
                 files = self._buffers.add(message)
@@ -92,16 +115,12 @@ class BufferedPartition:
         if not files:
             return
         records = [
-            NewRecord(FILES, self._streams.partition_of(file.export), file.export.encode(), encode_file(file))
+            NewRecord(FILES, self._room.streams.partition_of(file.export), file.export.encode(), encode_file(file))
             for file in files
         ]
-        log = self._log()
+        log = self._room.log()
         await until_done(lambda: log.append(records), "sending flush commands", LogFailed)
-        self._crash.reach("flushed")
-
-    def _flushed(self, export_uid: str) -> dict[str, int]:
-        stats = self._table.get(export_uid)
-        return {} if stats is None else stats.flushed
+        self._room.crash.reach("flushed")
 
     async def tick_if_due(self, now_us: int) -> None:
         """Send the time to this partition when a condition on time is met, once until it has come back."""
@@ -109,14 +128,14 @@ class BufferedPartition:
         if due_us is None or now_us < due_us or self._position <= self._ticked_at:
             return
         tick = NewRecord(SLICES, self.partition, None, encode_slice(Tick(now_us)))
-        self._ticked_at = (await self._log().append([tick]))[0]
+        self._ticked_at = (await self._room.log().append([tick]))[0]
 
     async def trim(self, loaded: Callable[[Slice], bool]) -> None:
         """Delete the announcements of slices that are loaded."""
         while self._standing and loaded(self._standing[0][1]):
             self._standing.popleft()
         first_needed = self._standing[0][0] if self._standing else self._position
-        await self._log().delete_before(TP(SLICES, self.partition), first_needed)
+        await self._room.log().delete_before(self._tp, first_needed)
 
 
 class Ticker(Service):

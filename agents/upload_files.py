@@ -28,12 +28,11 @@ from app.model.file import File, FileOutcome, FileState, decode_file, encode_fil
 from app.model.slice import Slice
 from app.slicing.staging import Staging
 from app.streams import FILES, Streams
-from app.transports.log import Log, NewRecord, Record, Run
+from app.transports.log import Log, NewRecord, Record, Run, read_all
 from tables.files import FilesTable, FileStatus
 
 logger = logging.getLogger(__name__)
 
-READ_BYTES_MAX = 4 * 1024 * 1024
 RETRY_FIRST_S, RETRY_FACTOR, RETRY_MAX_S = 120.0, 4.0, 900.0
 RETRYABLE_MAX_S = 30.0
 FINISHED_LISTED_MAX = 20
@@ -172,12 +171,12 @@ class FiledPartition:
     async def open(self) -> "FiledPartition":
         """Fold what stands in the log and go on loading."""
         await self._room.keeper.catch_up()
-        tp = TP(FILES, self.partition)
-        log = self._room.log()
-        self._position, _ = await log.bounds(tp)
-        while (run := await log.read(tp, self._position, bytes_max=READ_BYTES_MAX)).records:
-            self._fold(run.records)
-            self._position = run.next
+        async for record in read_all(self._room.log(), TP(FILES, self.partition)):
+            self._fold([record])
+            self._position = record.offset + 1
+        for status in self._table.all():
+            if self._room.streams.partition_of(status.export) == self.partition and status.state not in FINISHED:
+                self._changed.setdefault((status.export, status.id), None)
         self._wake()
         return self
 

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from mode import Service
 
-from agents.flush_buffers import BufferedPartition, Ticker, flush_buffers
+from agents.flush_buffers import BufferedPartition, BufferingRoom, Ticker, flush_buffers
 from agents.keep_dead_letters import DeadLetterPartition, keep_dead_letters
 from agents.keep_definitions import DefinitionsKeeper, TaskRunner, keep_definitions
 from agents.map_events import Cutter, MappedPartition, MappingRoom, map_events
@@ -128,6 +128,10 @@ class House(Service):
             self._trimmer,
         ]
 
+    async def on_first_start(self) -> None:
+        """Declare the one topic that no agent reads: its readers come by the `Log`."""
+        await self.streams.cuts.maybe_declare()
+
     async def on_started(self) -> None:
         """Make sure that somebody can get in."""
         token = self.settings.api_token
@@ -176,11 +180,12 @@ class House(Service):
         return owned
 
     def _owned_slices(self, crash: CrashPoints) -> OwnedPartitions[BufferedPartition]:
+        room = BufferingRoom(self.streams, self._log, self._keeper, self._asides.watermarks, crash)
         table = BuffersTable(self.streams)
         owned = OwnedPartitions(
             self.app,
             SLICES,
-            lambda n: BufferedPartition(self.streams, self._log, self._keeper, table, crash, n).open(),
+            lambda n: BufferedPartition(room, table, n).open(),
         )
         flush_buffers(self.streams, owned)
         return owned
@@ -218,8 +223,7 @@ class House(Service):
         return self._dead_letters.of_export(export.uid)
 
     async def _sum_ledger(self, receiver: Receiver) -> Mapping[str, Any]:
-        ledger = await self._ledger.of(receiver)
-        return msgspec.to_builtins(msgspec.structs.asdict(ledger))  # type: ignore[no-any-return]
+        return msgspec.to_builtins(await self._ledger.of(receiver))  # type: ignore[no-any-return]
 
     async def _check_template(self, template: Template) -> None:
         await self._evaluator.check(template)

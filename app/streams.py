@@ -49,7 +49,8 @@ def create_streams(settings: Settings) -> Streams:
         broker=settings.broker,
         datadir=str(settings.data_dir / "tables"),
         store="rocksdb://",
-        store_check_exists=False,
+        # Tables are views and decide nothing: one that is newer than a log that was put back may stay.
+        recovery_consistency_check=False,
         topic_partitions=settings.partitions,
         topic_allow_declare=True,
         topic_disable_leader=True,

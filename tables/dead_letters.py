@@ -12,7 +12,7 @@ class DeadLettersTable:
 
     def __init__(self, streams: Streams) -> None:
         self._table: Any = streams.app.Table(
-            "dead_letters", partitions=streams.partitions, key_type=str, value_type=bytes, value_serializer="raw"
+            "dead_letters", partitions=streams.partitions, key_type=str, value_type=bytes
         )
         self._index: dict[str, list[tuple[int, str]]] = {}
 

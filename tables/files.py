@@ -62,9 +62,7 @@ class FilesTable:
     """`<export uid>/<file id>` → `FileStatus`. Written only by the agent that reads the log of files."""
 
     def __init__(self, streams: Streams) -> None:
-        self._table: Any = streams.app.Table(
-            "files", partitions=streams.partitions, key_type=str, value_type=bytes, value_serializer="raw"
-        )
+        self._table: Any = streams.app.Table("files", partitions=streams.partitions, key_type=str, value_type=bytes)
 
     def set(self, status: FileStatus) -> None:
         """Only inside the agent, at an event of the export's partition."""

@@ -19,7 +19,7 @@ from app.transports.log import Log
 READ_BYTES_MAX = 4 * 1024 * 1024
 
 
-class ExportLedger(msgspec.Struct, frozen=True):
+class ExportLedger(msgspec.Struct, frozen=True, rename="camel"):
     """Of one export."""
 
     export_id: str
@@ -29,7 +29,7 @@ class ExportLedger(msgspec.Struct, frozen=True):
     dead_lettered: int
 
 
-class ReceiverLedger(msgspec.Struct, frozen=True):
+class ReceiverLedger(msgspec.Struct, frozen=True, rename="camel"):
     """Of one receiver."""
 
     accepted: int

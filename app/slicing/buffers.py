@@ -18,10 +18,7 @@ SLICES_PER_FILE_MAX = 2000
 
 
 class BufferStats(msgspec.Struct, frozen=True):
-    """What an export has buffered, and how far its slices were closed into files: absolute values, in one record.
-
-    `flushed` maps `<log id>/<partition>` to the end of the last slice that a file has.
-    """
+    """What an export has buffered: absolute values, in one record."""
 
     rows: int
     bytes: int
@@ -29,7 +26,6 @@ class BufferStats(msgspec.Struct, frozen=True):
     slices: int
     opened_us: int
     mapping_number: int
-    flushed: dict[str, int]
 
 
 class Definitions(msgspec.Struct, frozen=True):
@@ -41,14 +37,20 @@ class Definitions(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class Buffer:
-    """One export's open file."""
+    """One export's open file. `taken` maps (log id, partition) to the end of the last slice that was taken."""
 
     slices: list[Slice] = field(default_factory=list)
-    seen: dict[tuple[str, int], int] = field(default_factory=dict)
-    flushed: dict[str, int] = field(default_factory=dict)
+    taken: dict[tuple[str, int], int] = field(default_factory=dict)
     rows: int = 0
     bytes: int = 0
     opened_us: int = 0
+
+    def takes(self, log_id: str, partition: int, end: int) -> bool:
+        """Whether a slice with this end is new; from now on it is not."""
+        new = end > self.taken.get((log_id, partition), -1)
+        if new:
+            self.taken[log_id, partition] = end
+        return new
 
     def add(self, part: Slice) -> None:
         """Take the next slice of the chain."""
@@ -82,8 +84,6 @@ class Buffer:
             closed_us=now_us,
             reason=reason,
         )
-        for part in self.slices:
-            self.flushed[f"{part.log_id}/{part.partition}"] = part.end
         self.slices.clear()
         self.rows = self.bytes = 0
         return file
@@ -97,18 +97,20 @@ class Buffer:
             slices=len(self.slices),
             opened_us=self.opened_us if self.slices else 0,
             mapping_number=self.slices[0].mapping_number if self.slices else 0,
-            flushed=dict(self.flushed),
         )
 
 
 class Buffers:
-    """All buffers of one partition of the log of slices: a fold of that log and of what was flushed before."""
+    """All buffers of one partition of the log of slices: a fold of that log, less what is in files or loaded."""
 
-    def __init__(self, definitions: Definitions, flushed: Callable[[str], dict[str, int]]) -> None:
+    def __init__(self, definitions: Definitions) -> None:
         self._definitions = definitions
-        self._flushed = flushed
         self._buffers: dict[str, Buffer] = {}
         self.now_us = 0
+
+    def pass_over(self, export_uid: str, log_id: str, partition: int, end: int) -> None:
+        """Slices of this chain up to `end` are in a file, or loaded: they are not taken again."""
+        self._buffer(export_uid).takes(log_id, partition, end)
 
     def add(self, part: Slice) -> list[File]:
         """Take a slice; the files that are closed by it. A slice that was there before changes nothing."""
@@ -117,14 +119,12 @@ class Buffers:
             self._buffers.pop(part.export, None)
             return []
         buffer = self._buffer(part.export)
-        place = part.log_id, part.partition
-        if part.end <= max(buffer.seen.get(place, -1), buffer.flushed.get(f"{part.log_id}/{part.partition}", -1)):
+        if not buffer.takes(part.log_id, part.partition, part.end):
             return []
         closed = []
         if buffer.slices and buffer.slices[0].mapping_number != part.mapping_number:
             closed += self._close(export, buffer, FlushReason.MAPPING)
         buffer.add(part)
-        buffer.seen[place] = part.end
         return closed + self._close_if_met(export, buffer)
 
     def tick(self, at_us: int) -> list[File]:
@@ -154,7 +154,7 @@ class Buffers:
 
     def _buffer(self, uid: str) -> Buffer:
         if uid not in self._buffers:
-            self._buffers[uid] = Buffer(flushed=dict(self._flushed(uid)))
+            self._buffers[uid] = Buffer()
         return self._buffers[uid]
 
     def _close_if_met(self, export: Export, buffer: Buffer) -> list[File]:

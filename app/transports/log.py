@@ -4,10 +4,12 @@ Every transport of the house implements `Log`; `log_of(app)` gives the one that 
 `tests/contract/test_log.py` holds all of them to the same promises.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import NamedTuple, Protocol, cast
 
 from faust.types import TP, AppT
+
+READ_ALL_BYTES_MAX = 4 * 1024 * 1024
 
 Headers = tuple[tuple[str, bytes], ...]
 
@@ -73,6 +75,15 @@ class Log(Protocol):
 
     async def used_bytes(self) -> int:
         """What the log takes on disk, 0 where that cannot be known."""
+
+
+async def read_all(log: Log, tp: TP) -> AsyncIterator[Record]:
+    """Every record from the first retained one to the end, as it moves while reading."""
+    offset, _ = await log.bounds(tp)
+    while (run := await log.read(tp, offset, bytes_max=READ_ALL_BYTES_MAX)).records:
+        for record in run.records:
+            yield record
+        offset = run.next
 
 
 def log_of(app: AppT) -> Log:
