@@ -20,7 +20,7 @@ from collections.abc import Collection
 from app.errors import DefinitionRefused, LogFailed
 
 
-class Refusal(Exception):  # noqa: N818 -- an answer, not a fault
+class Refusal(Exception):
     """A request gets no success."""
 
 
