@@ -110,6 +110,10 @@ class Volume:
         """Forget what is below `offset`."""
         return self._writer.mark({}, {partition: offset})
 
+    def tidy(self) -> Awaitable[None]:
+        """Do the housekeeping now that would be done by and by."""
+        return self._writer.tidy()
+
     def recent(self, partition: Partition, offset: int, limits: Limits) -> list[Record] | None:
         """Records from memory, at once; None if they must be read from the file."""
         if offset >= partition.next:

@@ -78,6 +78,10 @@ class Writer:
         self._put(Job(future, call=function))
         return future
 
+    def tidy(self) -> asyncio.Future[None]:
+        """Do all the housekeeping that there is, at once."""
+        return self.call(self._house.whole_round)
+
     def stop(self) -> None:
         """Write what waits, then end the thread. Nothing can be put afterwards."""
         with self._changed:
@@ -118,7 +122,8 @@ class Writer:
         settled += [_called(job, job.call) for job in jobs if job.call is not None]
         with self._changed:
             self._pending_bytes -= sum(job.bytes for job in jobs)
-        self._house.look_again()
+        if any(job.trims for job in jobs):
+            self._house.look_again()
         self._announce(settled)
 
     def _transact(self, jobs: list[Job]) -> list[Settled]:
