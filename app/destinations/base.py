@@ -1,6 +1,7 @@
 """What a destination promises. Adding one: a file here, a line in the registry, and the contract suite passes.
 
-A destination is used from one thread at a time; its calls block.
+A destination is used from one thread at a time, not always the same; its calls block. It connects when it is first
+needed. After an error, and after `close`, the next call works, connecting anew if need be.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -80,16 +81,18 @@ class Destination(Protocol):
         """In one transaction: first move the watermarks by compare-and-set, then write the rows.
 
         A slice whose end is not above its watermark is skipped unopened. Any other slice must begin where the
-        watermark stands (`previous`, None where there is no watermark yet). Rows are appended, or with a primary key
-        upserted, the later row winning. Without `incremental` the table is emptied first, if a slice is left to load.
-        Raises Rejected (also for a broken chain) or Retryable; then nothing has changed.
+        watermark stands (`previous`, None where there is no watermark yet). If one is left to load, the table is
+        prepared, and without `incremental` emptied. Rows are appended, or with a primary key upserted, the later row
+        winning. Of two loaders of one file one loads it and the other skips it.
+        Raises Rejected (also for a broken chain), Retryable, or what `open_rows` raises; then nothing has changed,
+        unless the answer to the commit was lost, which a repeat finds out.
         """
 
     def watermarks(self, exports: Iterable[str] | None = None) -> list[Watermark]:
-        """Of these exports (uids), or of all. Raises Retryable."""
+        """Of these exports (uids), or of all. Raises Retryable or Rejected."""
 
     def forget(self, export: str) -> None:
-        """Remove a deleted export's watermarks. Its table stays."""
+        """Remove a deleted export's watermarks; repeatable. Its table stays. Raises Retryable or Rejected."""
 
     def close(self) -> None:
         """Give back what is held."""

@@ -1,0 +1,21 @@
+import pytest
+
+from app.destinations.registry import DESTINATIONS, open_destination
+from app.destinations.sqlite import Sqlite
+from app.errors import SettingInvalid
+
+
+def test_a_url_opens_the_destination_of_its_scheme():
+    assert list(DESTINATIONS) == ["sqlite"]
+    assert isinstance(open_destination("sqlite:///data/warehouse.db"), Sqlite)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "secret", "sqlite", "sqlite:/x", "secret://x", "postgres://me:secret@host/db", "SQLITE:///x", " sqlite:///x"],
+)
+def test_another_scheme_is_refused_without_showing_the_url(url):
+    with pytest.raises(SettingInvalid, match=r"^destination: .*sqlite://") as failure:
+        open_destination(url)
+    assert "secret" not in str(failure.value)
+    assert "\n" not in str(failure.value)
