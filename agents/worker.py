@@ -42,6 +42,7 @@ class OwnedPartitions(Service, Generic[T]):
         self._open_partition = open_partition
         self._states: dict[int, T] = {}
         self._lock = asyncio.Lock()
+        self.settled = False  # whether every partition that is assigned is open, as of the last look
 
     def opened(self) -> list[tuple[int, T]]:
         """What is open now, by partition."""
@@ -53,12 +54,6 @@ class OwnedPartitions(Service, Generic[T]):
         if self.app.rebalancing or recovery.in_recovery or not recovery.completed.is_set():
             return None
         return {tp.partition for tp in self.app.assignor.assigned_actives() if tp.topic == self.topic}
-
-    @property
-    def settled(self) -> bool:
-        """Whether every partition that is assigned is open."""
-        assigned = self.assigned()
-        return assigned is not None and bool(assigned) and assigned == set(self._states)
 
     async def get(self, partition: int) -> T:
         """The partition's state, opened if need be."""
@@ -72,8 +67,11 @@ class OwnedPartitions(Service, Generic[T]):
         try:
             while not self.should_stop:
                 assigned = self.assigned()
-                if assigned is not None:
+                if assigned is None:
+                    self.settled = False
+                else:
                     await self._follow(assigned)
+                    self.settled = bool(assigned)
                 await self.sleep(POLL_S)
         except Exception as error:  # noqa: BLE001 -- whatever it is, the worker must not go on half
             await worker_fault(self.app, f"taking over partitions of {self.topic}", error)

@@ -30,6 +30,7 @@ from app.settings import Settings
 from app.slicing.registry import open_staging
 from app.streams import DEAD_LETTERS, DEFINITIONS, EVENTS, FILES, SLICES, Streams, create_streams
 from app.transports.log import Log, log_of
+from app.web.body import BodyReader
 from app.web.doors import Doors
 from app.web.routes import install
 from tables.buffers import BuffersTable
@@ -109,7 +110,7 @@ class House(Service):
 
     def ready(self) -> bool:
         """Whether events may be accepted: everything is recovered, and every partition taken over."""
-        return self._token_ensured and not self.waiting_for()
+        return self._token_ensured and all(owned.settled for owned in self._owned.values())
 
     def waiting_for(self) -> Sequence[str]:
         """What is not ready yet, in words."""
@@ -216,11 +217,11 @@ class House(Service):
             check_template=self._check_template,
             clock=self.clock,
             public_url=self.settings.public_url,
-            body_bytes_max=self.settings.request_bytes_max,
+            bodies=BodyReader(self.settings.request_bytes_max),
         )
 
-    async def _list_dead_letters(self, export: Export) -> Sequence[DeadLetter]:
-        return self._dead_letters.of_export(export.uid)
+    async def _list_dead_letters(self, export: Export, offset: int, limit: int) -> Sequence[DeadLetter]:
+        return self._dead_letters.of_export(export.uid, offset=offset, limit=limit)
 
     async def _sum_ledger(self, receiver: Receiver) -> Mapping[str, Any]:
         return msgspec.to_builtins(await self._ledger.of(receiver))  # type: ignore[no-any-return]

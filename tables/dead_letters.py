@@ -36,9 +36,9 @@ class DeadLettersTable:
         if self._table.pop(letter.key, None) is not None:
             self._index[letter.export].remove((letter.event.arrival_us, letter.key))
 
-    def of_export(self, export_uid: str, *, after: int = 0, count_max: int = 100) -> list[DeadLetter]:
-        """By arrival, from the `after`-th on, at most `count_max`."""
-        keys = self._index.get(export_uid, [])[after : after + count_max]
+    def of_export(self, export_uid: str, *, offset: int, limit: int) -> list[DeadLetter]:
+        """By arrival, from the `offset`-th on, at most `limit`."""
+        keys = self._index.get(export_uid, [])[offset : offset + limit]
         return [decode_dead_letter(self._table[key]) for _, key in keys]
 
     def _add(self, letter: DeadLetter) -> None:

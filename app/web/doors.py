@@ -1,9 +1,10 @@
 """What the doors of all APIs need of the house, handed over in one piece."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from app.model.column import Template
 from app.model.conditions import MIB
 from app.model.dead_letter import DeadLetter
 from app.model.draft import ExportChange, ExportDraft, ReceiverDraft
@@ -11,6 +12,7 @@ from app.model.event import Event
 from app.model.export import Export
 from app.model.receiver import Receiver
 from app.model.task import Task
+from app.web.body import BodyReader
 
 
 class Definitions(Protocol):
@@ -70,16 +72,17 @@ class Clock(Protocol):
 class Doors:
     """`ready` is asked by every request, so it must be cheap; `waiting_for` says in words what is not ready yet.
 
-    `check_template` raises MappingFailed when a template's program cannot work, whatever the event.
+    `dead_letters` takes an offset and a limit. `check_template` raises MappingFailed when a template's program cannot
+    work, whatever the event.
     """
 
     definitions: Definitions
     ingest: Ingest
     ready: Callable[[], bool]
     waiting_for: Callable[[], Sequence[str]]
-    dead_letters: Callable[[Export], Awaitable[Sequence[DeadLetter]]]
+    dead_letters: Callable[[Export, int, int], Awaitable[Sequence[DeadLetter]]]
     ledger: Callable[[Receiver], Awaitable[Mapping[str, Any]]]
-    check_template: Callable[[str], None]
+    check_template: Callable[[Template], Awaitable[None]]
     clock: Clock
     public_url: str
-    body_bytes_max: int = MIB
+    bodies: BodyReader = field(default_factory=lambda: BodyReader(MIB))

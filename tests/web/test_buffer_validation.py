@@ -9,7 +9,7 @@ from app.errors import DefinitionRefused
 from app.model.column import Column, ColumnType, PathValue, Template
 from app.model.conditions import Conditions
 from app.model.mapping import TableId
-from app.web.buffer.drafts import export_change, export_draft, receiver_draft
+from app.web.buffer.drafts import check_templates, export_change, export_draft, receiver_draft
 from app.web.buffer.errors import BufferRefusal, sentence
 from app.web.buffer.ids import normalize_name
 from app.web.buffer.payloads import (
@@ -22,7 +22,6 @@ from app.web.buffer.payloads import (
 from app.web.buffer.violations import decode_payload
 
 MAPPING = {"tableId": "in.c-b.t", "columns": [{"type": "id", "name": "id"}]}
-check_template = House().doors.check_template
 
 
 def refusal(content: object, payload_type: type[Payload] = CreateReceiverPayload) -> tuple[str, str]:
@@ -203,11 +202,11 @@ def test_a_description_has_a_limit() -> None:
 
 
 def receiver(content: dict):
-    return receiver_draft(CreateReceiverPayload.model_validate_json(json.dumps(content)), check_template)
+    return receiver_draft(CreateReceiverPayload.model_validate_json(json.dumps(content)))
 
 
 def export(content: dict):
-    return export_draft(CreateExportPayload.model_validate_json(json.dumps(content)), check_template)
+    return export_draft(CreateExportPayload.model_validate_json(json.dumps(content)))
 
 
 def bad(content: dict) -> str:
@@ -263,12 +262,8 @@ def test_bad_conditions_are_refused(conditions, message) -> None:
 
 def test_columns_are_checked() -> None:
     a, template = {"type": "id", "name": "a"}, {"type": "template", "name": "t"}
-    program = {"language": "jsonnet", "content": "invalid"}
     assert bad(with_columns(a, a)) == 'Column "a" is defined more than once.'
     assert bad(with_columns(template)) == 'Column "t" is missing template.'
-    assert bad(with_columns({**template, "template": program})) == (
-        'Column "t" template is invalid: 1:1-8 Unknown variable: invalid.'
-    )
     assert bad(with_columns({"type": "path", "name": "p"})) == 'Column "p" is missing path.'
     assert bad(with_columns({"type": "id", "name": "a\x00"})) == "Column name must not have control characters."
 
@@ -297,9 +292,17 @@ def test_columns_carry_what_their_type_needs() -> None:
     )
 
 
+async def test_templates_are_checked() -> None:
+    program = {"language": "jsonnet", "content": "invalid"}
+    draft = receiver(with_columns({"type": "template", "name": "t", "template": program}))
+    with pytest.raises(BufferRefusal) as refused:
+        await check_templates(House().doors.check_template, draft.exports[0].mapping)
+    assert sentence(str(refused.value)) == 'Column "t" template is invalid: 1:1-8 Unknown variable: invalid.'
+
+
 def test_a_change_says_only_what_changes() -> None:
     payload = UpdateExportPayload.model_validate_json('{"conditions": {"size": "1000kB"}}')
-    change = export_change(payload, check_template)
+    change = export_change(payload)
     assert (change.name, change.mapping, change.count, change.size_bytes, change.time_s) == (
         None,
         None,

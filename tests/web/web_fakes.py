@@ -2,8 +2,8 @@ from collections.abc import Sequence
 
 from app.errors import DefinitionRefused, MappingFailed
 from app.model.change import ExportChange
-from app.model.column import Column, ColumnType
-from app.model.conditions import Conditions
+from app.model.column import Column, ColumnType, Template
+from app.model.conditions import MIB, Conditions
 from app.model.dead_letter import DeadLetter
 from app.model.draft import ExportDraft, ReceiverDraft
 from app.model.event import Event
@@ -11,6 +11,7 @@ from app.model.export import Export
 from app.model.mapping import Mapping, TableId
 from app.model.receiver import Receiver
 from app.model.task import Task, TaskStatus, TaskType
+from app.web.body import BodyReader
 from app.web.doors import Doors
 
 TOKEN = "dev-token"
@@ -120,17 +121,18 @@ class House:
             check_template=_check_template,
             clock=FakeClock(),
             public_url=PUBLIC_URL,
+            bodies=BodyReader(MIB, s_max=0.5, unfinished_bytes_max=4 * MIB),
         )
 
-    async def _dead_letters(self, export: Export) -> list[DeadLetter]:
-        return [letter for letter in self.letters if letter.export == export.uid]
+    async def _dead_letters(self, export: Export, offset: int, limit: int) -> list[DeadLetter]:
+        return [letter for letter in self.letters if letter.export == export.uid][offset : offset + limit]
 
     async def _ledger(self, receiver: Receiver) -> dict[str, object]:
         return {"receiverId": receiver.id, **self.ledger_content}
 
 
-def _check_template(content: str) -> None:
-    if content == "invalid":
+async def _check_template(template: Template) -> None:
+    if template.content == "invalid":
         raise MappingFailed("1:1-8 Unknown variable: invalid")
 
 

@@ -1,7 +1,7 @@
 """Payloads → drafts: what a payload's form cannot say about tables, columns, templates and conditions."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 from app.errors import DefinitionRefused, MappingFailed
 from app.model.column import Column, ColumnType, PathValue, Template
@@ -33,26 +33,26 @@ from app.web.buffer.payloads import (
     UpdateExportPayload,
 )
 
-CheckTemplate = Callable[[str], None]  # raises MappingFailed
+CheckTemplate = Callable[[Template], Awaitable[None]]  # raises MappingFailed
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
-def receiver_draft(payload: CreateReceiverPayload, check_template: CheckTemplate) -> ReceiverDraft:
+def receiver_draft(payload: CreateReceiverPayload) -> ReceiverDraft:
     """Raises BufferRefusal or DefinitionRefused."""
     receiver_id = id_from("receiverId", payload.id or payload.name)
-    exports = tuple(export_draft(export, check_template) for export in payload.exports or ())
+    exports = tuple(export_draft(export) for export in payload.exports or ())
     twice = _first_repeated(export.id for export in exports)
     if twice is not None:
         raise DefinitionRefused("exportAlreadyExists", f'export "{twice}" already exists in the receiver')
     return ReceiverDraft(receiver_id, payload.name, payload.description or "", exports)
 
 
-def export_draft(payload: CreateExportPayload, check_template: CheckTemplate) -> ExportDraft:
+def export_draft(payload: CreateExportPayload) -> ExportDraft:
     """Raises BufferRefusal."""
     export_id = payload.id or id_from("exportId", payload.name)  # a given one is taken as it is
     if _CONTROL.search(export_id):
         raise bad_request('"exportId" must not have control characters')
-    mapping = _mapping(payload.mapping, check_template)
+    mapping = _mapping(payload.mapping)
     count, size_bytes, time_s = _conditions(payload.conditions or ConditionsPayload())
     conditions = Conditions(
         COUNT_DEFAULT if count is None else count,
@@ -62,19 +62,29 @@ def export_draft(payload: CreateExportPayload, check_template: CheckTemplate) ->
     return ExportDraft(export_id, payload.name, mapping, conditions)
 
 
-def export_change(payload: UpdateExportPayload, check_template: CheckTemplate) -> ExportChange:
+def export_change(payload: UpdateExportPayload) -> ExportChange:
     """Raises BufferRefusal."""
-    mapping = None if payload.mapping is None else _mapping(payload.mapping, check_template)
+    mapping = None if payload.mapping is None else _mapping(payload.mapping)
     count, size_bytes, time_s = _conditions(payload.conditions or ConditionsPayload())
     return ExportChange(payload.name, mapping, count, size_bytes, time_s)
 
 
-def _mapping(payload: MappingPayload, check_template: CheckTemplate) -> Mapping:
+async def check_templates(check_template: CheckTemplate, mapping: Mapping) -> None:
+    """Raises BufferRefusal for the first template that cannot work, whatever the event."""
+    for column in mapping.columns:
+        if column.template is not None:
+            try:
+                await check_template(column.template)
+            except MappingFailed as failure:
+                raise bad_request(f'column "{column.name}" template is invalid: {failure}') from None
+
+
+def _mapping(payload: MappingPayload) -> Mapping:
     table_id = _table_id(payload.table_id)
     twice = _first_repeated(column.name for column in payload.columns)
     if twice is not None:
         raise bad_request(f'column "{twice}" is defined more than once')
-    columns = tuple(_column(column, check_template) for column in payload.columns)
+    columns = tuple(_column(column) for column in payload.columns)
     return Mapping(table_id, columns, incremental=payload.incremental is not False)
 
 
@@ -87,25 +97,21 @@ def _table_id(text: str) -> TableId:
         raise bad_request(str(error)) from None
 
 
-def _column(payload: ColumnPayload, check_template: CheckTemplate) -> Column:
+def _column(payload: ColumnPayload) -> Column:
     if _CONTROL.search(payload.name):
         raise bad_request("column name must not have control characters")
     column_type = ColumnType(payload.type)
     template, path = None, None
     if column_type is ColumnType.TEMPLATE:
-        template = _template(payload.name, payload.template, check_template)
+        template = _template(payload.name, payload.template)
     elif column_type is ColumnType.PATH:
         path = _path_value(payload)
     return Column(payload.name, column_type, bool(payload.primary_key), template, path)
 
 
-def _template(column: str, payload: TemplatePayload | None, check_template: CheckTemplate) -> Template:
+def _template(column: str, payload: TemplatePayload | None) -> Template:
     if payload is None:
         raise bad_request(f'column "{column}" is missing template')
-    try:
-        check_template(payload.content)
-    except MappingFailed as failure:
-        raise bad_request(f'column "{column}" template is invalid: {failure}') from None
     return Template(payload.content, payload.language, bool(payload.raw_string))
 
 

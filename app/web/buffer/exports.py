@@ -4,16 +4,22 @@ from aiohttp import web
 
 from app.web.buffer.access import authorize, export_of, read_payload, receiver_of
 from app.web.buffer.answers import answer_json, encode_dead_letters, encode_export, encode_task
-from app.web.buffer.drafts import export_change, export_draft
+from app.web.buffer.drafts import check_templates, export_change, export_draft
+from app.web.buffer.errors import BufferRefusal
 from app.web.buffer.payloads import CreateExportPayload, UpdateExportPayload
 from app.web.doors import Doors
+
+DEAD_LETTERS_LIMIT, DEAD_LETTERS_LIMIT_MAX = 100, 1000
+OFFSET_MAX = 10**9
+DIGITS_MAX = 10
 
 
 async def create_export(doors: Doors, request: web.Request) -> web.Response:
     """`POST /v1/receivers/{receiverId}/exports`."""
     payload = await read_payload(doors, request, CreateExportPayload)
     project_id = await authorize(doors, request)
-    draft = export_draft(payload, doors.check_template)
+    draft = export_draft(payload)
+    await check_templates(doors.check_template, draft.mapping)
     task = await doors.definitions.create_export(project_id, request.match_info["receiver_id"], draft)
     return answer_json(202, encode_task(task, doors.public_url))
 
@@ -34,7 +40,9 @@ async def update_export(doors: Doors, request: web.Request) -> web.Response:
     """`PATCH /v1/receivers/{receiverId}/exports/{exportId}`."""
     payload = await read_payload(doors, request, UpdateExportPayload)
     project_id = await authorize(doors, request)
-    change = export_change(payload, doors.check_template)
+    change = export_change(payload)
+    if change.mapping is not None:
+        await check_templates(doors.check_template, change.mapping)
     match = request.match_info
     task = await doors.definitions.update_export(project_id, match["receiver_id"], match["export_id"], change)
     return answer_json(200, encode_task(task, doors.public_url))
@@ -51,4 +59,17 @@ async def delete_export(doors: Doors, request: web.Request) -> web.Response:
 async def list_dead_letters(doors: Doors, request: web.Request) -> web.Response:
     """`GET /v1/receivers/{receiverId}/exports/{exportId}/dead-letters`."""
     _, export = await export_of(doors, request)
-    return answer_json(200, encode_dead_letters(await doors.dead_letters(export)))
+    offset = _whole_number(request, "offset", 0, 0, OFFSET_MAX)
+    limit = _whole_number(request, "limit", DEAD_LETTERS_LIMIT, 1, DEAD_LETTERS_LIMIT_MAX)
+    return answer_json(200, encode_dead_letters(await doors.dead_letters(export, offset, limit)))
+
+
+def _whole_number(request: web.Request, name: str, default: int, least: int, most: int) -> int:
+    text = request.query.get(name)
+    if text is None:
+        return default
+    if not text.isascii() or not text.isdecimal() or len(text) > DIGITS_MAX:
+        raise BufferRefusal(400, "invalidFieldType", f"invalid value {text!r} for {name!r}, must be an integer")
+    if not least <= int(text) <= most:
+        raise BufferRefusal(400, "invalidRange", f"{name} must be between {least} and {most} but got value {text}")
+    return int(text)

@@ -4,7 +4,7 @@ from aiohttp import web
 
 from app.web.buffer.access import authorize, read_payload, receiver_of
 from app.web.buffer.answers import answer_json, encode_receiver, encode_task
-from app.web.buffer.drafts import receiver_draft
+from app.web.buffer.drafts import check_templates, receiver_draft
 from app.web.buffer.errors import task_not_found
 from app.web.buffer.payloads import CreateReceiverPayload, UpdateReceiverPayload
 from app.web.doors import Doors
@@ -14,7 +14,9 @@ async def create_receiver(doors: Doors, request: web.Request) -> web.Response:
     """`POST /v1/receivers`."""
     payload = await read_payload(doors, request, CreateReceiverPayload)
     project_id = await authorize(doors, request)
-    draft = receiver_draft(payload, doors.check_template)
+    draft = receiver_draft(payload)
+    for export in draft.exports:
+        await check_templates(doors.check_template, export.mapping)
     task = await doors.definitions.create_receiver(project_id, draft)
     return answer_json(202, encode_task(task, doors.public_url))
 

@@ -1,0 +1,143 @@
+"""The judgement at rest: tables, dead letters and ledger against what the clients remember."""
+
+import asyncio
+import json
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from tests.crash.load import HEADERS, Memory, Wanted
+
+REST_TIMEOUT_S = 45.0
+FILL_EVERY_S = 3.0
+
+
+class Wrong(AssertionError):
+    """A promise was broken."""
+
+
+async def judge(url: str, warehouse: Path, memory: Memory, push_fillers: Callable[[], Awaitable[None]]) -> None:
+    """Wait for rest, then compare. `push_fillers` closes files sooner than their time. Raises Wrong."""
+    async with aiohttp.ClientSession() as session:
+        deadline_s = time.monotonic() + REST_TIMEOUT_S
+        fill_at_s = 0.0
+        while True:
+            if time.monotonic() > fill_at_s:
+                await push_fillers()
+                fill_at_s = time.monotonic() + FILL_EVERY_S
+            faults = await _faults(session, url, warehouse, memory)
+            if not faults:
+                return
+            final = any(not fault.startswith("waiting") for fault in faults)
+            if final or time.monotonic() > deadline_s:
+                raise Wrong("\n".join(faults[:20]))
+            await asyncio.sleep(0.3)
+
+
+async def _faults(session: aiohttp.ClientSession, url: str, warehouse: Path, memory: Memory) -> list[str]:
+    ledgers = {name: await _get(session, f"{url}/v1/receivers/{name}/ledger") for name in ("spread", "keyed")}
+    faults = [fault for name, ledger in ledgers.items() for fault in _ledger_faults(name, ledger)]
+    lines = {line["exportId"]: line for line in ledgers["spread"]["exports"]}
+    for wanted in memory.exports:
+        if wanted.receiver != "spread" or wanted.deleted:
+            continue
+        if wanted.export not in lines:
+            faults.append(f"{wanted.export}: it is gone")
+            continue
+        rows = _names(warehouse, wanted.table)
+        dead = await _dead_names(session, url, wanted)
+        faults += _event_faults(memory, wanted, rows, dead)
+        if not memory.lost:  # else the table also has events that this log never knew
+            faults += _line_faults(lines[wanted.export], sum(rows.values()), sum(dead.values()))
+    return faults + _keyed_faults(warehouse, memory)
+
+
+def _line_faults(line: dict[str, Any], rows: int, dead: int) -> list[str]:
+    faults = []
+    if line["loaded"] != rows:
+        faults.append(f"waiting: {line['exportId']}: {rows} rows, the ledger says {line['loaded']}")
+    if line["deadLettered"] != dead:
+        faults.append(f"waiting: {line['exportId']}: {dead} dead, the ledger says {line['deadLettered']}")
+    return faults
+
+
+def _ledger_faults(name: str, ledger: dict[str, Any]) -> list[str]:
+    faults = []
+    if ledger["accepted"] != ledger["deduplicated"] + ledger["unrouted"] + ledger["routed"]:
+        faults.append(f"{name}: the ledger does not add up: {ledger}")
+    for line in ledger["exports"]:
+        if (
+            line["routed"] != line["buffered"] + line["loaded"] + line["deadLettered"]
+            or min(line["buffered"], line["loaded"], line["deadLettered"]) < 0
+        ):
+            faults.append(f"{name}: the ledger of an export does not add up: {line}")
+    return faults
+
+
+def _event_faults(memory: Memory, wanted: Wanted, rows: Counter[str], dead: Counter[str]) -> list[str]:
+    faults = []
+    known = set()
+    for event in memory.events:
+        if event.receiver != wanted.receiver:
+            continue
+        known.add(event.name)
+        count = rows[event.name] + dead[event.name]
+        required = event.number > wanted.since and memory.required(event)
+        if count > 1:
+            faults.append(
+                f"{wanted.export}: {event.name} is there {rows[event.name]} times, dead {dead[event.name]} times"
+            )
+        elif count == 0 and required:
+            faults.append(f"waiting: {wanted.export}: {event.name} is missing")
+        if rows[event.name] and event.dead_for_path:
+            faults.append(f"{wanted.export}: {event.name} should be dead")
+    unknown = (set(rows) | set(dead)) - known
+    return faults + [f"{wanted.export}: nobody pushed {name}" for name in unknown]
+
+
+def _keyed_faults(warehouse: Path, memory: Memory) -> list[str]:
+    faults = []
+    found = dict(_query(warehouse, 'SELECT "key", CAST("value" AS INTEGER) FROM "in.c-crash.latest"'))
+    for key, (sent, accepted) in memory.keyed.items():
+        value = found.get(key, 0)
+        if value > sent:
+            faults.append(f"key {key}: {value} was never sent")
+        elif value < accepted:
+            faults.append(f"waiting: key {key}: {value}, though {accepted} was accepted")
+    return faults
+
+
+def _names(warehouse: Path, table: str) -> Counter[str]:
+    return Counter(json.loads(body)["name"] for (body,) in _query(warehouse, f'SELECT body FROM "{table}"'))
+
+
+def _query(warehouse: Path, sql: str) -> list[Any]:
+    with closing(sqlite3.connect(f"file:{warehouse}?mode=ro", uri=True, timeout=10)) as connection:
+        return connection.execute(sql).fetchall()
+
+
+async def _dead_names(session: aiohttp.ClientSession, url: str, wanted: Wanted) -> Counter[str]:
+    names: Counter[str] = Counter()
+    offset = 0
+    while True:
+        path = f"/v1/receivers/{wanted.receiver}/exports/{wanted.export}/dead-letters?limit=1000&offset={offset}"
+        async with session.get(url + path, headers=HEADERS) as answer:
+            if answer.status == 404:
+                return names
+            letters = (await answer.json())["deadLetters"]
+        names.update(json.loads(letter["event"]["body"])["name"] for letter in letters)
+        offset += len(letters)
+        if len(letters) < 1000:
+            return names
+
+
+async def _get(session: aiohttp.ClientSession, url: str) -> dict[str, Any]:
+    async with session.get(url, headers=HEADERS) as answer:
+        assert answer.status == 200, await answer.text()
+        return await answer.json()

@@ -1,0 +1,116 @@
+"""The server under test: a process in a data directory, started, killed, and its directory maltreated."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import sqlite3
+import sys
+from pathlib import Path
+
+import aiohttp
+
+TOKEN = "crash-token"
+READY_TIMEOUT_S = 60.0
+
+
+class Server:
+    """`forebay serve` on a port of its own."""
+
+    def __init__(self, data_dir: Path, port: int) -> None:
+        self.data_dir = data_dir
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+        self.warehouse = data_dir / "warehouse.db"
+        self._process: asyncio.subprocess.Process | None = None
+        self._copy = data_dir.parent / f"{data_dir.name}-log-copy"
+
+    async def start(self, crash_at: str = "") -> None:
+        """Start the process; it may not be ready yet."""
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        environment = {
+            **os.environ,
+            "FOREBAY_DATA_DIR": str(self.data_dir),
+            "FOREBAY_PORT": str(self.port),
+            "FOREBAY_API_TOKEN": TOKEN,
+            "FOREBAY_CRASH_AT": crash_at,
+        }
+        log = (self.data_dir / "server.log").open("ab")
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "app.main", "serve", stdout=log, stderr=log, env=environment, process_group=0
+        )
+        log.close()
+
+    async def until_ready(self) -> bool:
+        """Wait until it is ready; False if it died before."""
+        assert self._process is not None
+        deadline_s = asyncio.get_running_loop().time() + READY_TIMEOUT_S
+        async with aiohttp.ClientSession() as session:
+            while self._process.returncode is None:
+                if asyncio.get_running_loop().time() > deadline_s:
+                    raise TimeoutError(
+                        f"the server is not ready after {READY_TIMEOUT_S} s; see {self.data_dir}/server.log"
+                    )
+                with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+                    async with session.get(f"{self.url}/ready", timeout=aiohttp.ClientTimeout(total=1)) as answer:
+                        if answer.status == 200:
+                            return True
+                await asyncio.sleep(0.05)
+        return False
+
+    async def dead_within(self, seconds: float) -> bool:
+        """Whether the process ends by itself (at its crash point) within so many seconds."""
+        assert self._process is not None
+        try:
+            await asyncio.wait_for(self._process.wait(), seconds)
+        except TimeoutError:
+            return False
+        return True
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs; negative: the signal that ended it."""
+        return None if self._process is None else self._process.returncode
+
+    async def kill(self) -> None:
+        """End it with kill -9, if it still runs."""
+        if self._process is not None and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            await self._process.wait()
+
+    async def stop(self) -> None:
+        """End it as an operator would."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+        await asyncio.wait_for(self._process.wait(), 30)
+
+    def wipe_tables(self) -> None:
+        """Forget the tables' stores."""
+        shutil.rmtree(self.data_dir / "tables", ignore_errors=True)
+
+    def wipe_offsets(self) -> None:
+        """Forget all committed offsets and all changelogs."""
+        path = self.data_dir / "log" / "log.sqlite"
+        if path.exists():
+            with contextlib.closing(sqlite3.connect(path)) as log, log:
+                log.execute("DELETE FROM committed")
+                changelogs = log.execute(
+                    "SELECT p.id FROM partition p JOIN topic t ON t.id = p.topic WHERE t.name LIKE '%-changelog'"
+                ).fetchall()
+                for (partition,) in changelogs:
+                    log.execute("DELETE FROM record WHERE id >= ? AND id < ?", (partition << 44, (partition + 1) << 44))
+
+    def keep_copy_of_log(self) -> None:
+        """Remember the log as it is now."""
+        shutil.rmtree(self._copy, ignore_errors=True)
+        shutil.copytree(self.data_dir / "log", self._copy)
+
+    def put_copy_of_log_back(self) -> bool:
+        """Put the older log under everything else; whether there was one."""
+        if not self._copy.exists():
+            return False
+        shutil.rmtree(self.data_dir / "log")
+        shutil.copytree(self._copy, self.data_dir / "log")
+        return True
