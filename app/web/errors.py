@@ -7,6 +7,7 @@
     ├── HeadersTooLarge         more header bytes than a request may have
     ├── BodyTooLarge            more body bytes, decoded, than a request may have
     ├── BodyTooSlow             the body did not come in time
+    ├── Overloaded              too many bytes of unfinished bodies are held: try again later
     ├── BodyUnreadable          the body is not what its headers say
     ├── EncodingUnknown         a Content-Encoding that is not read here
     ├── ClientGone              the client left; nobody reads the answer
@@ -58,6 +59,10 @@ class BodyTooLarge(Refusal):
 
 class BodyTooSlow(Refusal):
     """The body did not come in time."""
+
+
+class Overloaded(Refusal):
+    """Too many bytes of unfinished bodies are held."""
 
 
 class BodyUnreadable(Refusal):

@@ -15,7 +15,8 @@ def house() -> House:
 async def client(house):
     app = faust.App("test", broker="memory://")
     install(app, house.doors)
-    async with TestClient(TestServer(app.web.web_app)) as test_client:
+    assert app.web.cors  # as Faust's own start does
+    async with TestClient(TestServer(await app.web.wsgi())) as test_client:
         yield test_client
 
 

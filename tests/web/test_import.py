@@ -270,6 +270,22 @@ async def test_a_body_with_broken_framing_is_refused(client, house, caplog) -> N
     assert not [record for record in caplog.records if record.exc_info]
 
 
+async def test_a_body_that_does_not_come_is_not_waited_for(client, house) -> None:
+    answer = await exchange(client, request_head("Content-Length: 10") + b"half")
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert not house.ingest.events
+
+
+async def test_slow_clients_hold_a_bounded_part_of_memory(client, house) -> None:
+    head = request_head(f"Content-Length: {MIB}")
+    answers = await asyncio.gather(*[exchange(client, head + b"x" * (MIB - 1)) for _ in range(8)])
+    statuses = sorted(answer.split()[1] for answer in answers)
+    assert set(statuses) == {b"408", b"429"}
+    assert statuses.count(b"408") <= 4
+    assert (await client.post(PATH, data=b"x" * MIB, headers=TEXT)).status == 200
+    assert len(house.ingest.events) == 1
+
+
 async def test_a_header_line_that_is_too_long_is_refused(client, house, caplog) -> None:
     answer = await exchange(client, request_head("X-Bomb: " + "v" * 100_000, "Content-Length: 1") + b"x")
     assert b" 400 " in answer.splitlines()[0]

@@ -7,7 +7,6 @@ from multidict import istr
 
 from app.model.export import Export
 from app.model.receiver import Receiver
-from app.web.body import read_body
 from app.web.buffer.errors import BufferRefusal, export_not_found, receiver_not_found
 from app.web.buffer.payloads import Payload
 from app.web.buffer.violations import decode_payload, missing_header, refuse
@@ -19,7 +18,7 @@ P = TypeVar("P", bound=Payload)
 
 async def read_payload(doors: Doors, request: web.Request, payload_type: type[P]) -> P:
     """The request's body. Raises Refusal."""
-    return decode_payload(await read_body(request, doors.body_bytes_max), payload_type)
+    return decode_payload(await doors.bodies.read(request), payload_type)
 
 
 async def authorize(doors: Doors, request: web.Request) -> int:

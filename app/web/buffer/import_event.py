@@ -6,7 +6,6 @@ from aiohttp import hdrs, web
 
 from app.model.event import Event
 from app.model.receiver import Receiver
-from app.web.body import read_body
 from app.web.buffer.errors import receiver_not_found, wrong_secret
 from app.web.buffer.violations import Violation, missing_header, not_an_integer, quoted, refuse, wrong_length
 from app.web.doors import Doors
@@ -20,7 +19,7 @@ async def import_event(doors: Doors, request: web.Request) -> web.Response:
     """`POST /v1/import/{projectId}/{receiverId}/{secret}`: the answer waits until the event is durable."""
     receiver = await _receiver(doors, request)
     headers = header_pairs(request)
-    body = await read_body(request, doors.body_bytes_max)
+    body = await doors.bodies.read(request)
     event = Event(receiver.uid, doors.clock.stamp(), client_ip(request), headers, body)
     await doors.ingest.accept(receiver, (event,))
     return web.Response()
