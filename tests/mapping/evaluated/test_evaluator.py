@@ -354,7 +354,8 @@ asyncio.run(main())
 
 
 def test_nothing_outlives_a_killed_worker():
-    worker = subprocess.Popen(  # noqa: S603 -- our own program[sys.executable, "-c", _PARENT], stdout=subprocess.PIPE, cwd=Path(__file__).parents[3])
+    command = [sys.executable, "-c", _PARENT]
+    worker = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[3])  # noqa: S603 -- ours
     assert worker.stdout is not None
     assert worker.stdout.readline() == b"ready\n"
     family = _wait_for(lambda: found if len(found := _descendants(worker.pid)) >= 4 else None)
