@@ -158,6 +158,20 @@ async def test_dead_letters_keep_the_whole_event(client, house, auth) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("query", "error", "message"),
+    [
+        ("limit=x", "buffer.invalidFieldType", 'Invalid value "x" for "limit", must be a integer.'),
+        ("limit=0", "buffer.invalidRange", "Limit must be greater or equal than 1 but got value 0."),
+        ("limit=1001", "buffer.invalidRange", "Limit must be lesser or equal than 1000 but got value 1001."),
+        ("offset=-1", "buffer.invalidFieldType", 'Invalid value "-1" for "offset", must be a integer.'),
+    ],
+)
+async def test_a_page_of_dead_letters_must_be_one(client, auth, query, error, message) -> None:
+    response = await client.get(f"/v1/receivers/receiver-1/exports/export-1/dead-letters?{query}", headers=auth)
+    assert await response.json() == {"statusCode": 400, "error": error, "message": message}
+
+
 async def test_the_ledger_is_read(client, auth) -> None:
     response = await client.get("/v1/receivers/receiver-1/ledger", headers=auth)
     assert await response.json() == {"receiverId": "receiver-1", "accepted": 1, "exports": []}

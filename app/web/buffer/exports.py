@@ -5,8 +5,8 @@ from aiohttp import web
 from app.web.buffer.access import authorize, export_of, read_payload, receiver_of
 from app.web.buffer.answers import answer_json, encode_dead_letters, encode_export, encode_task
 from app.web.buffer.drafts import check_templates, export_change, export_draft
-from app.web.buffer.errors import BufferRefusal
 from app.web.buffer.payloads import CreateExportPayload, UpdateExportPayload
+from app.web.buffer.violations import not_an_integer, out_of_range, refuse
 from app.web.doors import Doors
 
 DEAD_LETTERS_LIMIT, DEAD_LETTERS_LIMIT_MAX = 100, 1000
@@ -69,7 +69,7 @@ def _whole_number(request: web.Request, name: str, default: int, least: int, mos
     if text is None:
         return default
     if not text.isascii() or not text.isdecimal() or len(text) > DIGITS_MAX:
-        raise BufferRefusal(400, "invalidFieldType", f"invalid value {text!r} for {name!r}, must be an integer")
+        raise refuse([not_an_integer(name, text)])
     if not least <= int(text) <= most:
-        raise BufferRefusal(400, "invalidRange", f"{name} must be between {least} and {most} but got value {text}")
+        raise refuse([out_of_range(name, int(text), least, most)])
     return int(text)

@@ -52,6 +52,12 @@ def wrong_length(name: str, value: str, length: int, limit: int) -> Violation:
     )
 
 
+def out_of_range(name: str, value: int, least: int, most: int) -> Violation:
+    """`value` is below `least` or above `most`."""
+    bound, limit = ("greater", least) if value < least else ("lesser", most)
+    return "invalidRange", f"{name} must be {bound} or equal than {limit} but got value {value}"
+
+
 def quoted(text: str) -> str:
     """As a Go string literal."""
     return f'"{"".join(_GO_ESCAPES.get(character) or _go_character(character) for character in text)}"'
@@ -138,10 +144,8 @@ def _length(detail: ErrorDetails) -> Violation:
 
 
 def _range(detail: ErrorDetails) -> Violation:
-    ctx = detail["ctx"]
-    bound, limit = ("greater", ctx["ge"]) if "ge" in ctx else ("lesser", ctx["le"])
-    path = _path(detail["loc"])
-    return "invalidRange", f"{path} must be {bound} or equal than {limit} but got value {detail['input']}"
+    value, ctx = detail["input"], detail["ctx"]
+    return out_of_range(_path(detail["loc"]), value, ctx.get("ge", value), ctx.get("le", value))
 
 
 def _enum(detail: ErrorDetails) -> Violation:
