@@ -103,6 +103,7 @@ class BufferedPartition:
             message = decode_slice(record.value or b"")
             if isinstance(message, Slice):
                 self._room.crash.reach("slice-read")
+                await self._room.keeper.reached(message.revision)
                 self._touched.add(message.export)
                 self._standing.append((record.offset, message))
                 files = self._buffers.add(message)

@@ -43,6 +43,7 @@ logger = logging.getLogger(__name__)
 READ_BYTES_MAX = 4 * 1024 * 1024
 CHECK_DUE_EVERY_S = 0.1
 CUTS_PER_CHECKPOINT = 256
+RUNS_WAITING_MAX = 2
 OPEN_BYTES_MAX = 32 * 1024 * 1024
 
 
@@ -111,6 +112,9 @@ class MappedPartition:
         self._since = Since()
         self._unacked: list[tuple[int, Any]] = []
         self._lock = asyncio.Lock()
+        self._runs: asyncio.Queue[tuple[Run, Callable[[], Any]]] = asyncio.Queue()
+        self._working: asyncio.Task[None] | None = None
+        self._paused = False
 
     # taking the partition over
 
@@ -128,12 +132,14 @@ class MappedPartition:
         self._fences = self._fences_of(watermarks or [])
         self._start_anew()
         room.arrived_until(max(self.cut_log.arrival_last_us, await self._last_arrival()))
+        self._working = asyncio.create_task(self._work())
         return self
 
     async def close(self) -> None:
         """Throw away what is open; the next owner maps it again."""
-        async with self._lock:
-            self._start_anew()
+        if self._working is not None:
+            self._working.cancel()
+            await asyncio.wait([self._working])
 
     async def _read_cuts(self) -> None:
         log = self._room.log()
@@ -197,6 +203,24 @@ class MappedPartition:
         self._unacked.clear()
 
     # mapping
+
+    def offer(self, run: Run, ack: Callable[[], Any]) -> None:
+        """Have the run mapped in its turn. Partitions do not wait for each other: only this one is paused when full."""
+        self._runs.put_nowait((run, ack))
+        if self._runs.qsize() >= RUNS_WAITING_MAX and not self._paused:
+            self._paused = True
+            self._room.streams.app.consumer.pause_partitions({self._events_tp})
+
+    async def _work(self) -> None:
+        try:
+            while True:
+                run, ack = await self._runs.get()
+                await self.take(run, ack)
+                if self._paused and self._runs.empty():
+                    self._paused = False
+                    self._room.streams.app.consumer.resume_partitions({self._events_tp})
+        except Exception as error:  # noqa: BLE001 -- a run that cannot be mapped must not be passed over
+            await worker_fault(self._room.streams.app, f"mapping partition {self.partition}", error)
 
     async def take(self, run: Run, ack: Callable[[], Any]) -> None:
         """Map the run's messages that no cut has yet; `ack` is called when a cut has them all."""
@@ -297,6 +321,8 @@ class MappedPartition:
 
     async def cut_if_due(self, now_us: int) -> None:
         """Cut when a slice is full or old, or when other events have waited a while."""
+        if self._lock.locked():
+            return  # a run is being mapped: what is due is looked at behind it
         async with self._lock:
             if self._since.is_due(now_us):
                 await self._cut()
@@ -339,6 +365,7 @@ class MappedPartition:
                     end=end,
                     previous=None if chain is None else chain.end,
                     events_before=0 if chain is None else chain.events_total,
+                    revision=self._revision,
                 )
             )
         return Cut(
@@ -472,7 +499,7 @@ def map_events(streams: Streams, partitions: OwnedPartitions[MappedPartition]) -
             try:
                 partition = await partitions.get(event.message.partition)
                 run, event.message.value, event.value = event.value, None, None
-                await partition.take(run, event.ack)
+                partition.offer(run, event.ack)
             except Exception as error:  # noqa: BLE001 -- no exception leaves an agent
                 await worker_fault(streams.app, "mapping events", error)
 

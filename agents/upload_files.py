@@ -96,6 +96,7 @@ class Loader:
         if outcome is not None and outcome.state is FileState.FAILED:
             await self._until_us(outcome.retry_at_us)
         attempts = 0 if outcome is None else outcome.attempts
+        await self._room.keeper.reached(max(part.revision for part in file.slices))
         if self._room.keeper.receivers.export(file.export) is None:
             await self._finish(file, FileState.DROPPED, attempts, "the export was deleted")
             return

@@ -11,6 +11,7 @@ class Slice(msgspec.Struct, frozen=True, tag="slice"):
     It holds what the export wanted of the messages [begin, end) of the partition in this life of the log.
     `previous` is the `end` of the export's previous slice in the same partition and life, None for its first:
     together they make a chain without gaps. `events_total` counts the events of the chain up to and with this slice.
+    `revision` is that of the definitions under which it was mapped: who judges by definitions waits until it has it.
     """
 
     export: str
@@ -25,6 +26,7 @@ class Slice(msgspec.Struct, frozen=True, tag="slice"):
     events: int
     events_total: int
     opened_us: int
+    revision: int
 
 
 class Tick(msgspec.Struct, frozen=True, tag="tick"):

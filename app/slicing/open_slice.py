@@ -52,6 +52,7 @@ class OpenSlice:
         end: int,
         previous: int | None,
         events_before: int,
+        revision: int,
     ) -> Slice:
         """The slice, now that it is staged and its place is known."""
         return Slice(
@@ -67,4 +68,5 @@ class OpenSlice:
             events=self.events,
             events_total=events_before + self.events,
             opened_us=self._arrived_us,
+            revision=revision,
         )

@@ -101,6 +101,7 @@ class Server:
                 ).fetchall()
                 for (partition,) in changelogs:
                     log.execute("DELETE FROM record WHERE id >= ? AND id < ?", (partition << 44, (partition + 1) << 44))
+                    log.execute("UPDATE partition SET first = next WHERE id = ?", (partition,))
 
     def keep_copy_of_log(self) -> None:
         """Remember the log as it is now."""
