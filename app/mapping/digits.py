@@ -16,6 +16,7 @@ import msgspec
 
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _SAFE_MAX = 2**53
+_INTEGERS_ONLY = 2**52  # no larger double has a fraction
 _SMALLEST = 5e-324
 
 
@@ -32,8 +33,17 @@ class Digits:
         self._doubles: dict[str, float] = {}
         self._literals: dict[str, str] = {}
         self._last: dict[float, float] = {}
-        for literal in _literals(body):
-            self._choose(literal.lstrip("-"))
+        inexact = []
+        for literal in {literal.lstrip("-"): None for literal in _literals(body)}:
+            nearest = float(literal)
+            if _is_exact(nearest, literal):
+                self._doubles[literal] = nearest
+                self._texts.add(printed(nearest))
+            else:
+                inexact.append((literal, nearest))
+        for literal, nearest in inexact:
+            double = self._doubles[literal] = self._free(nearest)
+            self._literals[printed(double)] = literal
 
     def double(self, number: int | msgspec.Raw) -> float:
         """What the program gets for a number of the body."""
@@ -48,17 +58,6 @@ class Digits:
             return text
         return _NUMBER.sub(lambda number: self._literals.get(number[0], number[0]), text)
 
-    def _choose(self, literal: str) -> None:
-        if literal in self._doubles:
-            return
-        nearest = float(literal)
-        if _is_exact(nearest, literal):
-            self._doubles[literal] = nearest
-            return
-        double = self._free(nearest)
-        self._doubles[literal] = double
-        self._literals[printed(double)] = literal
-
     def _free(self, nearest: float) -> float:
         begin = min(max(nearest, _SMALLEST), sys.float_info.max)
         towards = 0.0 if begin > 1 else math.inf
@@ -69,8 +68,8 @@ class Digits:
         return double
 
     def _is_free(self, double: float) -> bool:
-        if double.is_integer() and double <= _SAFE_MAX:
-            return False  # a constant of the program may well be this
+        if double < _INTEGERS_ONLY and double.is_integer():
+            return False  # a program may well compute this
         text = printed(double)
         return text not in self._texts and text not in self._literals
 

@@ -179,9 +179,12 @@ class _Zygote:
                 try:
                     return getattr(self._event, name)(*arguments)
                 except MappingFailed as failure:
-                    # No program can catch it, and to unwind the interpreter takes longer than a new runner.
-                    self._answer_event(Failed(self._index, str(failure)))
-                    os._exit(0)
+                    reason = str(failure)
+                except RecursionError:
+                    reason = "the body is nested too deep"
+                # No program can catch it, and to unwind the interpreter takes longer than a new runner.
+                self._answer_event(Failed(self._index, reason))
+                os._exit(0)
 
             return call
 

@@ -175,16 +175,23 @@ class EventFunctions:
     def _number(self, value: Any) -> float:
         if self._digits is None:
             programs = [template.content for template in self._templates]
-            body = self._arrived.event.body.decode(errors="replace")
-            self._digits = Digits(self._arrived.body_parsed, body, self._arrived.headers.json, *programs)
+            self._digits = Digits(self._arrived.body_parsed, self._known(), *programs)
         return self._digits.double(value)
+
+    def _known(self) -> str:
+        """All text that a program can get of the event; what stands in for something must not be in it."""
+        try:
+            parsed = print_json(self._arrived.body_parsed)
+        except MappingFailed:
+            parsed = ""
+        return "\n".join([self._arrived.event.body.decode(errors="replace"), parsed, self._arrived.headers.lines])
 
     def _text(self, text: str) -> str:
         """Replace NUL, which ends a string on its way into the interpreter."""
         if "\x00" not in text:
             return text
         if self._nul is None:
-            known = self._arrived.event.body.decode(errors="replace") + self._arrived.headers.lines
+            known = self._known()
             self._nul = next((sign for sign in _NUL_STANDS_IN if sign not in known), None)
             if self._nul is None:
                 raise MappingFailed("a template cannot take this body: it holds NUL and all noncharacters")
