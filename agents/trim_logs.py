@@ -62,6 +62,8 @@ class Trimmer(Service):
     async def _look_around(self) -> None:
         while not self.should_stop:
             await self.sleep(EVERY_S)
+            if self.should_stop:
+                return
             try:
                 await self.trim()
                 await asyncio.to_thread(self._sweep, self._named())

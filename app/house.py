@@ -1,6 +1,7 @@
 """The house put together: one worker's app with all its agents, tables, doors and services."""
 
 import logging
+import socket
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from app.crash import CrashPoints
 from app.definitions import Definitions
 from app.destinations.registry import open_destination
 from app.destinations.thread import DestinationThread
+from app.errors import SettingInvalid
 from app.ingest import Ingest
 from app.mapping.evaluated import Evaluator
 from app.mapping.mappers import Mappers
@@ -29,6 +31,7 @@ from app.model.receiver import Receiver
 from app.settings import Settings
 from app.slicing.registry import open_staging
 from app.streams import DEAD_LETTERS, DEFINITIONS, EVENTS, FILES, SLICES, Streams, create_streams
+from app.transports.embedded import volume as volumes
 from app.transports.log import Log, log_of
 from app.web.body import BodyReader
 from app.web.doors import Doors
@@ -106,6 +109,16 @@ class House(Service):
         self.app.service(self)  # type: ignore[arg-type]  # Faust takes instances as well
         install(self.app, self._doors())
 
+    def check_start(self) -> None:
+        """Raise a ForebayError in good time for what would stop the start: the port, the log's directory."""
+        settings = self.settings
+        try:
+            socket.create_server((settings.host, settings.port), family=_family(settings.host)).close()
+        except OSError as error:
+            text = f"FOREBAY_HOST, FOREBAY_PORT: cannot listen on {settings.host}:{settings.port}: {error.strerror}"
+            raise SettingInvalid(text) from None
+        volumes.release(self.app.transport.acquire())  # type: ignore[attr-defined]
+
     # readiness
 
     def ready(self) -> bool:
@@ -141,8 +154,8 @@ class House(Service):
         self._token_ensured = True
         print(self.welcome(), flush=True)  # noqa: T201 -- the one thing that a person who starts it must see
 
-    async def on_stop(self) -> None:
-        """Close what was opened."""
+    async def on_shutdown(self) -> None:
+        """Close what was opened, when everything that uses it has stopped."""
         await self._evaluator.close()
         await self._loads.close()
         await self._asides.close()
@@ -228,3 +241,7 @@ class House(Service):
 
     async def _check_template(self, template: Template) -> None:
         await self._evaluator.check(template)
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET

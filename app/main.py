@@ -19,15 +19,17 @@ def main() -> None:
 @main.command()
 @click.option("--log-level", default="warning", type=click.Choice(["debug", "info", "warning", "error"]))
 def serve(log_level: str) -> None:
-    """Start a worker: the doors on FOREBAY_PORT, and everything behind them. Settings come from the environment."""
+    """Start a worker: the doors on FOREBAY_PORT, and everything behind them. Settings come from the environment (FOREBAY_…)."""
     from app.house import House  # noqa: PLC0415 -- other commands need none of it
 
     try:
         house = House(read_settings())
+        house.check_start()
     except ForebayError as error:
         raise SystemExit(f"forebay: {error}") from None
     logging.captureWarnings(capture=True)
     worker = faust.Worker(house.app, loglevel=log_level, quiet=True, redirect_stdouts=False)
+    worker.spinner = None  # it writes to the terminal, even where there is none
     worker.execute_from_commandline()
 
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import quote
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -40,6 +41,13 @@ class Settings(BaseSettings):
     def _absolute(cls, value: Path) -> Path:
         return value.absolute()
 
+    @field_validator("broker")
+    @classmethod
+    def _broker_is_known(cls, value: str) -> str:
+        if not value.startswith("embedded:///"):
+            raise ValueError("must be embedded:///<absolute directory>[?sync=full|normal|off]")
+        return value
+
     @field_validator("api_token")
     @classmethod
     def _token_is_usable(cls, value: SecretStr | None) -> SecretStr | None:
@@ -53,7 +61,7 @@ class Settings(BaseSettings):
         data_dir = Path(str(values.get("data_dir") or "data")).absolute()
         host, port = values.get("host") or "127.0.0.1", values.get("port") or 6066
         defaults = {
-            "broker": f"embedded://{data_dir}/log",
+            "broker": f"embedded://{quote(str(data_dir))}/log",
             "destination": f"sqlite:///{data_dir}/warehouse.db",
             "staging": f"file://{data_dir}/staging",
             "public_url": f"http://{'127.0.0.1' if host in {'0.0.0.0', '::'} else host}:{port}",  # noqa: S104
@@ -68,4 +76,5 @@ def read_settings() -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = "_".join(str(part) for part in first["loc"]).upper().removeprefix("FOREBAY_")
-        raise SettingInvalid(f"FOREBAY_{name}: {first['msg']}") from None
+        message = first["msg"].removeprefix("Value error, ")
+        raise SettingInvalid(f"FOREBAY_{name}: {message}") from None
