@@ -24,7 +24,7 @@ from app.crash import CrashPoints
 from app.destinations.base import Watermark
 from app.errors import LogFailed, MappingFailed, Retryable, StagingFailed
 from app.mapping.arrived import Arrived
-from app.mapping.base import RowMapper
+from app.mapping.base import Row, RowMapper
 from app.model.cut import Cut, ExportCounts, Life, ReceiverCounts, decode_cut, encode_cut
 from app.model.dead_letter import DeadLetter, decode_dead_letters, encode_dead_letter, encode_dead_letters
 from app.model.event import Event, EventIds, Pack, decode_pack
@@ -44,6 +44,7 @@ READ_BYTES_MAX = 4 * 1024 * 1024
 CHECK_DUE_EVERY_S = 0.1
 CUTS_PER_CHECKPOINT = 256
 RUNS_WAITING_MAX = 2
+ROW_BYTES_MAX = 1024 * 1024
 OPEN_BYTES_MAX = 32 * 1024 * 1024
 
 
@@ -67,6 +68,7 @@ class Since:
 
     slices: dict[str, OpenSlice] = field(default_factory=dict)
     dead: list[DeadLetter] = field(default_factory=list)
+    dead_bytes: int = 0
     receivers: dict[str, ReceiverCounts] = field(default_factory=dict)
     exports: dict[str, ExportCounts] = field(default_factory=dict)
     arrival_last_us: int = 0
@@ -75,7 +77,7 @@ class Since:
     def is_due(self, now_us: int) -> bool:
         """Whether the partition should be cut now. Dead letters and events that nobody wants wait a second."""
         opened = [part.opened for part in self.slices.values()]
-        if sum(part.bytes for part in opened) >= OPEN_BYTES_MAX or due(opened, now_us):
+        if sum(part.bytes for part in opened) + self.dead_bytes >= OPEN_BYTES_MAX or due(opened, now_us):
             return True
         if opened and not self.dead:
             return False
@@ -299,17 +301,19 @@ class MappedPartition:
     async def _map_for(self, export: Export, wanted: Wanted) -> list[Any]:
         return await self._room.mapper_of(export).map([arrived for _, _, arrived in wanted])
 
-    def _keep(self, export: Export, wanted: Wanted, mapped: Sequence[tuple[str, ...] | MappingFailed]) -> None:
+    def _keep(self, export: Export, wanted: Wanted, mapped: Sequence[Row | MappingFailed]) -> None:
         since, rows, dead = self._since, [], 0
         for (offset, index, arrived), result in zip(wanted, mapped, strict=True):
-            if isinstance(result, MappingFailed):
+            outcome = _unless_too_large(result)
+            if isinstance(outcome, MappingFailed):
                 dead += 1
+                since.dead_bytes += len(arrived.event.body)
                 log_id = self.cut_log.log_id_at(offset)
                 since.dead.append(
-                    DeadLetter(export.uid, log_id, self.partition, offset, index, str(result), arrived.event)
+                    DeadLetter(export.uid, log_id, self.partition, offset, index, str(outcome), arrived.event)
                 )
             else:
-                rows.append(result)
+                rows.append(outcome)
         if rows:
             if export.uid not in since.slices:
                 since.slices[export.uid] = OpenSlice(export, clock.now_us(), wanted[0][2].event.arrival_us)
@@ -520,6 +524,12 @@ def _exports_for(event: Event, receiver: Receiver | None) -> Sequence[Export]:
     if event.only_export:
         return [export for export in receiver.exports if export.uid == event.only_export]
     return receiver.exports
+
+
+def _unless_too_large(mapped: Row | MappingFailed) -> Row | MappingFailed:
+    if isinstance(mapped, MappingFailed) or sum(len(value) for value in mapped if value) <= ROW_BYTES_MAX:
+        return mapped
+    return MappingFailed("size of the mapped csv row exceeded the limit of 1MB")
 
 
 def staged_folder(partition: int) -> str:

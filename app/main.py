@@ -19,7 +19,7 @@ def main() -> None:
 @main.command()
 @click.option("--log-level", default="warning", type=click.Choice(["debug", "info", "warning", "error"]))
 def serve(log_level: str) -> None:
-    """Start a worker: the doors on FOREBAY_PORT, and everything behind them. Settings come from the environment (FOREBAY_…)."""
+    """Start a worker: the doors on FOREBAY_PORT, and everything behind them. Settings are FOREBAY_… variables."""
     from app.house import House  # noqa: PLC0415 -- other commands need none of it
 
     try:

@@ -15,7 +15,7 @@ MIB = 1024 * 1024
 class Settings(BaseSettings):
     """Each is the environment variable `FOREBAY_<NAME>`. docs/operations.md lists them, and a test holds it to this."""
 
-    model_config = SettingsConfigDict(env_prefix="FOREBAY_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="FOREBAY_", env_ignore_empty=True, extra="forbid", frozen=True)
 
     port: Annotated[int, Field(ge=1, le=65535)] = 6066
     host: str = "127.0.0.1"

@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import socket
 import sys
 import tempfile
 import time
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from tests.crash.plan import plan
 from tests.crash.story import tell
+from tests.server import free_port
 
 
 def main() -> None:
@@ -51,14 +51,6 @@ async def _stories(arguments: argparse.Namespace) -> int:
     await asyncio.gather(*(work() for _ in range(arguments.jobs)))
     print(f"{done} kills in stories that held, {len(wrong)} stories went wrong {wrong}", flush=True)  # noqa: T201
     return 1 if wrong else 0
-
-
-def free_port() -> int:
-    """A port that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import aiohttp
 
-from tests.crash.server import TOKEN
+from tests.server import TOKEN
 
 REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=10)
 HEADERS = {"X-StorageApi-Token": TOKEN, "Content-Type": "application/json"}

@@ -11,7 +11,7 @@ import aiohttp
 from tests.crash.judge import Wrong, judge
 from tests.crash.load import Clients, Memory
 from tests.crash.plan import Life, Plan
-from tests.crash.server import Server
+from tests.server import Server
 
 POINT_TIMEOUT_S = 6.0
 FILLERS = 60

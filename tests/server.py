@@ -5,14 +5,23 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import sqlite3
 import sys
 from pathlib import Path
 
 import aiohttp
 
-TOKEN = "crash-token"
+TOKEN = "test-token"
 READY_TIMEOUT_S = 60.0
+
+
+def free_port() -> int:
+    """A port that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 class Server:
@@ -26,8 +35,8 @@ class Server:
         self._process: asyncio.subprocess.Process | None = None
         self._copy = data_dir.parent / f"{data_dir.name}-log-copy"
 
-    async def start(self, crash_at: str = "") -> None:
-        """Start the process; it may not be ready yet."""
+    async def start(self, crash_at: str = "", **settings: str) -> None:
+        """Start the process; it may not be ready yet. `settings` are further FOREBAY_… variables, by lower-case name."""
         self.data_dir.mkdir(parents=True, exist_ok=True)
         environment = {
             **os.environ,
@@ -35,12 +44,19 @@ class Server:
             "FOREBAY_PORT": str(self.port),
             "FOREBAY_API_TOKEN": TOKEN,
             "FOREBAY_CRASH_AT": crash_at,
+            **{f"FOREBAY_{name.upper()}": value for name, value in settings.items()},
         }
         log = (self.data_dir / "server.log").open("ab")
         self._process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "app.main", "serve", stdout=log, stderr=log, env=environment, process_group=0
         )
         log.close()
+
+    @property
+    def pid(self) -> int:
+        """Of the running process."""
+        assert self._process is not None
+        return self._process.pid
 
     async def until_ready(self) -> bool:
         """Wait until it is ready; False if it died before."""
