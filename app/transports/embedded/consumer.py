@@ -65,7 +65,7 @@ class Consumer(base.Consumer):
             return
         await super().on_stop()
         for cursor in self._cursors.values():
-            cursor.seek(cursor.position)
+            cursor.seek(None)
         volume, self._volume = self._volume, None
         volumes.release(volume)
 
@@ -81,9 +81,10 @@ class Consumer(base.Consumer):
 
     async def _rebalance(self, topics: set[str]) -> None:
         async with self._rebalancing:
-            for topic in topics:
-                await self._declare(topic)
             app: Any = self.app
+            transport: Any = self.transport
+            for topic in topics:
+                await transport.ensure_topic(self.volume, topic)
             app.on_rebalance_start()
             await self.on_partitions_revoked(set(self._cursors))
             assigned = assign(app, self.volume.topics, topics)
@@ -95,11 +96,6 @@ class Consumer(base.Consumer):
             self._generation += 1
             app.consumer_generation_id = self._generation
             await self.on_partitions_assigned(assigned, self._generation)
-
-    async def _declare(self, topic: str) -> None:
-        transport: Any = self.transport
-        if topic not in self.volume.topics:
-            await self.create_topic(topic, transport.partition_count(topic), 1)
 
     async def _drop_old_replies(self, volume: Volume) -> None:
         conf = self.app.conf
@@ -118,11 +114,16 @@ class Consumer(base.Consumer):
 
         So each partition that is read has a committed offset, and retention knows what is still wanted.
         """
-        marks = {tp: self._committed_or_start(cursor) for tp, cursor in self._cursors.items() if tp in self._delivered}
+        starts = {
+            tp: self._committed_or_start(cursor)
+            for tp, cursor in self._cursors.items()
+            if not self._is_changelog_tp(tp)  # those have no committed offsets; recovery seeks in them
+        }
+        marks = {tp: offset for tp, offset in starts.items() if tp in self._delivered}
         fresh = {tp: offset for tp, offset in marks.items() if self.volume.committed(self._group, tp) is None}
         if fresh:
             await self.volume.commit(self._group, fresh)
-        for tp, offset in marks.items():
+        for tp, offset in starts.items():
             self._go_to(tp, offset)
         return marks
 
@@ -326,22 +327,23 @@ class Consumer(base.Consumer):
         return [channel.queue for channel in conductor._tp_index.get(tp, ())]  # noqa: SLF001
 
     def _read(self, cursor: Cursor, *, has_room: bool) -> None:
+        first = cursor.position or 0
         limits = RUN_LIMITS if cursor.in_runs else MESSAGE_LIMITS
-        records = self.volume.recent(cursor.partition, cursor.position, limits)
+        records = self.volume.recent(cursor.partition, first, limits)
         if records is None:
-            cursor.reading = self.add_future(self._read_file(cursor, limits))
+            cursor.reading = self.add_future(self._read_file(cursor, first, limits))
         elif has_room:  # else what comes meanwhile may come in the same run
-            cursor.take(records, records[-1].offset + 1)
+            cursor.take(first, records[-1].offset + 1, records)
 
-    async def _read_file(self, cursor: Cursor, limits: Limits) -> None:
+    async def _read_file(self, cursor: Cursor, first: int, limits: Limits) -> None:
         """Read ahead from the file, while others are delivered."""
         epoch = cursor.epoch
         try:
-            records, end = await self.volume.read(cursor.partition, cursor.position, limits)
+            records, end = await self.volume.read(cursor.partition, first, limits)
         finally:
             cursor.reading = None
         if cursor.epoch == epoch:
-            cursor.take(records, end)
+            cursor.take(first, end, records)
         self._bell.ring()
 
     async def _deliver(self, tp: TP, message: ConsumerMessage) -> None:

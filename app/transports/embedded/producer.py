@@ -70,7 +70,8 @@ class Producer(base.Producer):
         if transactional_id is not None:
             raise SettingInvalid("the embedded log has no exactly_once of Faust's kind: use at_least_once")
         if topic not in self.volume.topics:
-            await self._declare(topic)
+            transport: Any = self.transport
+            await transport.ensure_topic(self.volume, topic)
         tp = TP(topic, self._place(topic, key) if partition is None else partition)
         timestamp_ms = int(timestamp * 1000) if timestamp else clock.now_us() // 1000
         written = await self._append(timestamp_ms, NewRecord(*tp, key, value, plain_headers(headers)))
@@ -131,10 +132,6 @@ class Producer(base.Producer):
     def supports_headers(self) -> bool:
         """Records have headers."""
         return True
-
-    async def _declare(self, topic: str) -> None:
-        transport: Any = self.transport
-        await self.create_topic(topic, transport.partition_count(topic), 1)
 
     def _place(self, topic: str, key: bytes | None) -> int:
         count = len(self.volume.topics[topic].partitions)

@@ -183,6 +183,10 @@ class Store:
             self._change_options(topic, options)
         return topic
 
+    def ensure_topic(self, name: str, partitions: int) -> Topic:
+        """Make a topic that somebody uses without declaring it, or return the one that is there, as it is."""
+        return self.topics.get(name) or self._insert_topic(name, partitions, TopicOptions())
+
     def drop_topic(self, name: str) -> None:
         """Forget a topic with its records and committed offsets."""
         topic = self.topics[name]

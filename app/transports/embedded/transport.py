@@ -10,19 +10,12 @@ from faust.types.transports import ConductorT, ConsumerT, ProducerT
 
 from app.errors import SettingInvalid
 from app.transports.embedded import volume as volumes
+from app.transports.embedded.conductor import Conductor
 from app.transports.embedded.consumer import Consumer
 from app.transports.embedded.log import EmbeddedLog
 from app.transports.embedded.producer import Producer
 from app.transports.embedded.store import Sync, TopicOptions
 from app.transports.embedded.volume import Volume
-
-RESUBSCRIBE_S = 0.5
-
-
-class Conductor(base.Conductor):
-    """Faust's, but quick to subscribe anew: a rebalance here asks nobody else."""
-
-    _resubscribe_sleep_lock_seconds = RESUBSCRIBE_S
 
 
 class Transport(base.Transport):
@@ -65,9 +58,15 @@ class Transport(base.Transport):
         return sync
 
     def partition_count(self, topic: str) -> int:
-        """How many partitions the app declares for a topic."""
+        """How many partitions the app would declare for a topic."""
+        if topic.startswith(self.app.conf.reply_to_prefix):
+            return 1
         declared = [known.partitions for known in self.app.topics if topic in known.topics and known.partitions]
         return int(declared[0] if declared else self.app.conf.topic_partitions)
+
+    async def ensure_topic(self, volume: Volume, topic: str) -> None:
+        """Make a topic that is used without having been declared, as Kafka does."""
+        await volume.ensure_topic(topic, self.partition_count(topic))
 
     async def create_topic(
         self, volume: Volume, topic: str, partitions: int, *, retention_s: float | None, compacting: bool

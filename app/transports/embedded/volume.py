@@ -86,6 +86,11 @@ class Volume:
         made: Topic = await self._writer.call(lambda: self._store.create_topic(name, partitions, options))
         return made
 
+    async def ensure_topic(self, name: str, partitions: int) -> None:
+        """Make a topic that somebody uses without declaring it; one that is there stays as it is."""
+        if name not in self.topics:
+            await self._writer.call(lambda: self._store.ensure_topic(name, partitions))
+
     async def drop_topic(self, name: str) -> None:
         """Forget a topic and all that is in it."""
         await self._writer.call(lambda: self._store.drop_topic(name))
