@@ -45,6 +45,7 @@ from tables.receivers import Receivers
 logger = logging.getLogger(__name__)
 
 FIRST_PROJECT = 1
+CHANGELOG_RECORDS_WAITING_MAX = 10_000
 
 
 class House(Service):
@@ -144,6 +145,7 @@ class House(Service):
 
     async def on_first_start(self) -> None:
         """Declare the one topic that no agent reads: its readers come by the `Log`."""
+        self.app.producer.buffer.max_messages = CHANGELOG_RECORDS_WAITING_MAX
         await self.streams.cuts.maybe_declare()
 
     async def on_started(self) -> None:

@@ -25,10 +25,20 @@ PACK_HEADERS = (("forebay", b"1"),)
 
 @dataclass(slots=True)
 class Gathering:
-    """Requests that will be answered by one send."""
+    """Requests that will be answered by one send; each waits by a future of its own, for clients may leave."""
 
     requests: list[tuple[Sequence[Event], int]] = field(default_factory=list)
-    sent: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    waiting: list[asyncio.Future[None]] = field(default_factory=list)
+
+    def answer(self, error: LogFailed | None) -> None:
+        """Let all go on."""
+        for future in self.waiting:
+            if future.done():
+                continue
+            if error is None:
+                future.set_result(None)
+            else:
+                future.set_exception(error)
 
 
 class Lane:
@@ -49,9 +59,11 @@ class Lane:
             self._gathering = Gathering()
         gathering = self._gathering
         gathering.requests.append((events, size_bytes))
+        answered = asyncio.get_running_loop().create_future()
+        gathering.waiting.append(answered)
         if self._sending is None:
             self._sending = asyncio.ensure_future(self._send_all())
-        await asyncio.shield(gathering.sent)
+        await answered
 
     async def _send_all(self) -> None:
         try:
@@ -66,12 +78,12 @@ class Lane:
             for packs in _in_sends(_in_packs(gathering.requests)):
                 await self._log().append([self._record(pack) for pack in packs])
         except LogFailed as error:
-            _fail(gathering.sent, error)
+            gathering.answer(error)
         except BaseException as error:
-            _fail(gathering.sent, LogFailed(f"the log did not answer: {error!r}"))
+            gathering.answer(LogFailed(f"the log did not answer: {error!r}"))
             raise
         else:
-            gathering.sent.set_result(None)
+            gathering.answer(None)
 
     def _record(self, events: list[Event]) -> NewRecord:
         value = encode_pack(self._revision(), events)
@@ -183,9 +195,3 @@ def _in_sends(packs: Iterable[list[Event]]) -> Iterable[list[list[Event]]]:
             send = []
     if send:
         yield send
-
-
-def _fail(sent: asyncio.Future[None], error: LogFailed) -> None:
-    if not sent.done():
-        sent.set_exception(error)
-        sent.exception()  # seen, even if every client has gone

@@ -36,7 +36,7 @@ class Server:
         self._copy = data_dir.parent / f"{data_dir.name}-log-copy"
 
     async def start(self, crash_at: str = "", **settings: str) -> None:
-        """Start the process; it may not be ready yet. `settings` are further FOREBAY_… variables, by lower-case name."""
+        """Start the process; it may not be ready yet. `settings` are FOREBAY_… variables, by lower-case name."""
         self.data_dir.mkdir(parents=True, exist_ok=True)
         environment = {
             **os.environ,

@@ -40,16 +40,16 @@ async def _stories(arguments: argparse.Namespace) -> int:
                     f"seed {seed} WENT WRONG: {error!r}\n{error}\nits directory: {directory}\n"
                     f"again: make crash SEED={seed}",
                     flush=True,
-                )  # noqa: T201
+                )
             else:
                 done += kills
                 print(
                     f"seed {seed}: {kills} kills, all well ({done} kills, {time.monotonic() - started_s:.0f} s)",
                     flush=True,
-                )  # noqa: T201
+                )
 
     await asyncio.gather(*(work() for _ in range(arguments.jobs)))
-    print(f"{done} kills in stories that held, {len(wrong)} stories went wrong {wrong}", flush=True)  # noqa: T201
+    print(f"{done} kills in stories that held, {len(wrong)} stories went wrong {wrong}", flush=True)
     return 1 if wrong else 0
 
 

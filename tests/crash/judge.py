@@ -70,7 +70,7 @@ def _line_faults(line: dict[str, Any], rows: int, dead: int) -> list[str]:
 def _ledger_faults(name: str, ledger: dict[str, Any]) -> list[str]:
     faults = []
     if ledger["accepted"] != ledger["deduplicated"] + ledger["unrouted"] + ledger["routed"]:
-        faults.append(f"{name}: the ledger does not add up: {ledger}")
+        faults += [f"{name}: the ledger does not add up: {ledger}"]
     for line in ledger["exports"]:
         if (
             line["routed"] != line["buffered"] + line["loaded"] + line["deadLettered"]

@@ -18,7 +18,7 @@ FILLERS = 60
 
 
 async def tell(plan: Plan, directory: Path, port: int) -> int:
-    """Live the story and judge it; how many kills there were. Raises Wrong. The directory stays only if it went wrong."""
+    """Live the story and judge it; how many kills there were. Raises Wrong, and then the directory stays."""
     shutil.rmtree(directory, ignore_errors=True)
     server = Server(directory / "data", port)
     memory = Memory()
