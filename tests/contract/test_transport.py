@@ -431,3 +431,14 @@ async def test_messages_without_a_key_are_spread(new_app):
     async with running(app):
         places = await asyncio.gather(*[await topic.send(value=b"x") for _ in range(1_000)])
     assert {place.partition for place in places} == set(range(PARTITIONS))
+
+
+async def test_a_partition_that_was_trimmed_to_its_end_goes_on(new_app):
+    async with consuming(new_app(), acks=False) as (_, log):
+        await log.append(things("things", 10))
+        await log.delete_before(TP("things", 0), 10)
+    async with consuming(new_app()) as (collected, log):
+        await log.append(things("things", 1))
+        await until(lambda: collected.records() == [10])
+        await log.seek(TP("things", 0), 3)
+        await until(lambda: collected.records() == [10, 10])

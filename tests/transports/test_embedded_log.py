@@ -162,3 +162,24 @@ async def everything(directory: Path) -> list[tuple[int, int, str]]:
                 at = run.next
             assert [offset for number, offset, _ in found if number == partition] == list(range(end))
     return found
+
+
+async def test_a_writer_that_dies_lets_nobody_wait(tmp_path, caplog):
+    async with open_log(tmp_path) as log:
+        await log.create_topic("t", 1)
+        volume = log.volume
+        volume._writer._house = Broken()
+        with pytest.raises(LogFailed, match=r"the writer of .* died|is closed"):
+            for _ in range(3):
+                await log.append([record(b"a")])
+    assert "died" in caplog.text
+
+
+class Broken:
+    """Housekeeping with a bug."""
+
+    def wait_s(self) -> float:
+        return 0.0
+
+    def step(self) -> None:
+        raise ZeroDivisionError

@@ -333,7 +333,7 @@ class Consumer(base.Consumer):
         if records is None:
             cursor.reading = self.add_future(self._read_file(cursor, first, limits))
         elif has_room:  # else what comes meanwhile may come in the same run
-            cursor.take(first, records[-1].offset + 1, records)
+            cursor.take(first, records[-1].offset + 1 if records else cursor.partition.next, records)
 
     async def _read_file(self, cursor: Cursor, first: int, limits: Limits) -> None:
         """Read ahead from the file, while others are delivered."""

@@ -121,9 +121,8 @@ class Volume:
 
     def recent(self, partition: Partition, offset: int, limits: Limits) -> list[Record] | None:
         """Records from memory, at once; None if they must be read from the file."""
-        if offset >= partition.next:
-            return []
-        return self._tail.read(partition, max(offset, partition.first), limits)
+        start = max(offset, partition.first)
+        return [] if start >= partition.next else self._tail.read(partition, start, limits)
 
     async def read(self, partition: Partition, offset: int, limits: Limits) -> tuple[list[Record], int]:
         """Records from `offset` on, and the offset after them (the partition's end if there were none)."""
@@ -215,6 +214,7 @@ def _lock(directory: Path) -> int:
     """Make the directory if need be and take it; the lock ends with the process, however that ends."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
+        _sync_entries(directory.parent)
         lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise LogFailed(f"cannot keep a log in {directory}: {error.strerror}") from error
@@ -231,3 +231,12 @@ def _lock(directory: Path) -> int:
         os.ftruncate(lock, 0)
         os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
     return lock
+
+
+def _sync_entries(directory: Path) -> None:
+    """Make the names in a directory durable; SQLite does it for those of its own files."""
+    entries = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(entries)
+    finally:
+        os.close(entries)

@@ -4,6 +4,7 @@ There is no timer in the group commit: what comes while a transaction is on its 
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from threading import Condition, Thread
 from typing import Any, NamedTuple
@@ -15,6 +16,8 @@ from app.transports.embedded.tail import Tail
 from app.transports.log import NewRecord
 
 BATCH_OVERHEAD_BYTES = 100
+
+logger = logging.getLogger(__name__)
 
 
 class Job(NamedTuple):
@@ -102,13 +105,28 @@ class Writer:
             self._changed.notify()
 
     def _run(self) -> None:
-        while True:
-            jobs = self._take()
-            if jobs:
-                self._write(jobs)
-            elif self._stopping:
-                return
-            self._house.step()
+        jobs: list[Job] = []
+        try:
+            while True:
+                jobs = self._take()
+                if jobs:
+                    self._write(jobs)
+                elif self._stopping:
+                    return
+                jobs = []
+                self._house.step()
+        except Exception as error:
+            logger.critical("the writer of %s died", self._store.path, exc_info=True)
+            self._give_up(jobs, error)
+
+    def _give_up(self, jobs: list[Job], error: Exception) -> None:
+        """A bug: let nobody wait for a thread that is gone."""
+        with self._changed:
+            self._stopping = True
+            jobs = jobs + self._jobs
+            self._jobs = []
+        failure = LogFailed(f"the writer of {self._store.path} died: {error!r}")
+        self._announce([Settled(job.future, None, failure) for job in jobs])
 
     def _take(self) -> list[Job]:
         with self._changed:
