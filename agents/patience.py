@@ -14,13 +14,17 @@ T = TypeVar("T")
 PAUSE_FIRST_S, PAUSE_MAX_S = 0.05, 5.0
 
 
-async def until_done(act: Callable[[], Awaitable[T]], what: str, *kinds: type[ForebayError]) -> T:
-    """Do `act` until it does not raise one of `kinds`, with growing pauses; say so in the log, once and at the end."""
+async def until_done(
+    act: Callable[[], Awaitable[T]], what: str, *kinds: type[ForebayError], but: type[ForebayError] | None = None
+) -> T:
+    """Do `act` until it raises none of `kinds`, or raises `but`, with growing pauses; say so once and at the end."""
     pause_s = PAUSE_FIRST_S
     while True:
         try:
             result = await act()
         except kinds as error:
+            if but is not None and isinstance(error, but):
+                raise
             if pause_s == PAUSE_FIRST_S:
                 logger.warning("%s: %s; trying again until it works", what, error)
             await asyncio.sleep(pause_s)

@@ -10,7 +10,7 @@ from faust.types import TP
 from mode import Service
 
 from agents.flush_buffers import BufferedPartition
-from agents.map_events import MappedPartition, staged_folder
+from agents.mapped_partition import MappedPartition, staged_folder
 from agents.upload_files import FiledPartition
 from agents.worker import OwnedPartitions
 from app import clock
@@ -76,14 +76,14 @@ class Trimmer(Service):
         crowded = await self._log().used_bytes() > CROWDED_SHARE * self._log_bytes_max
         older_than_us = clock.now_us() - (0 if crowded else self._events_retention_us)
         for _, mapped in self._mapped.opened():
-            await mapped.trim(loaded, older_than_us)
+            await mapped.cuts.trim(loaded, older_than_us)
         for _, buffered in self._buffered.opened():
             await buffered.trim(loaded)
         for partition, filed in self._filed.opened():
             await self._log().delete_before(TP(FILES, partition), filed.keep_from())
 
     def _named(self) -> dict[str, set[str]]:
-        return {staged_folder(number): partition.staged_names() for number, partition in self._mapped.opened()}
+        return {staged_folder(number): partition.cuts.staged_names() for number, partition in self._mapped.opened()}
 
     def _sweep(self, named: dict[str, set[str]]) -> None:
         oldest_s = time.time() - SWEPT_AFTER_S

@@ -23,10 +23,10 @@ from app.crash import CrashPoints
 from app.destinations.base import Load, LoadSlice, Row
 from app.destinations.thread import DestinationThread
 from app.errors import LogFailed, Rejected, Retryable, StagingFailed
-from app.mapping.csv import decode_rows
 from app.model.file import File, FileOutcome, FileState, decode_file, encode_file
 from app.model.slice import Slice
-from app.slicing.staging import Staging
+from app.slicing.csv import decode_rows
+from app.slicing.staging import Staging, delete_staged
 from app.streams import FILES, Streams
 from app.transports.log import Log, NewRecord, Record, Run, read_all
 from tables.files import FilesTable, FileStatus
@@ -122,7 +122,8 @@ class Loader:
         return None
 
     async def _finish(self, file: File, state: FileState, attempts: int, error: str) -> None:
-        await asyncio.to_thread(_delete_slices, self._room.staging, file)
+        names = [part.staged.name for part in file.slices]
+        await asyncio.to_thread(delete_staged, self._room.staging, names)
         self._room.crash.reach("slices-deleted")
         await self._say(FileOutcome(file.id, file.export, state, clock.now_us(), attempts, error))
         self._waiting.files.pop(file.id, None)
@@ -273,8 +274,3 @@ def _load_slice(staging: Staging, part: Slice) -> LoadSlice:
         events_total=part.events_total,
         open_rows=open_rows,
     )
-
-
-def _delete_slices(staging: Staging, file: File) -> None:
-    for part in file.slices:
-        staging.delete(part.staged.name)

@@ -12,6 +12,7 @@ ForebayError
 ├── MappingFailed           an event does not fit an export's mapping: it becomes a dead letter
 ├── DefinitionRefused       a change of the definitions breaks a rule; says which
 └── StagingFailed           a staged file could not be written or is not what its cut says
+    └── StagedFileGone      it is not there
 """
 
 
@@ -61,6 +62,10 @@ class MappingFailed(ForebayError):
 
 class StagingFailed(ForebayError):
     """A staged file could not be written or read, or differs from its recorded length or checksum."""
+
+
+class StagedFileGone(StagingFailed):
+    """There is no staged file of this name: it was deleted, or never written."""
 
 
 class DefinitionRefused(ForebayError):

@@ -11,7 +11,8 @@ from mode import Service
 from agents.flush_buffers import BufferedPartition, BufferingRoom, Ticker, flush_buffers
 from agents.keep_dead_letters import DeadLetterPartition, keep_dead_letters
 from agents.keep_definitions import DefinitionsKeeper, TaskRunner, keep_definitions
-from agents.map_events import Cutter, MappedPartition, MappingRoom, map_events
+from agents.map_events import Cutter, map_events
+from agents.mapped_partition import MappedPartition, MappingRoom
 from agents.trim_logs import Trimmer
 from agents.upload_files import FiledPartition, LoadingRoom, upload_files
 from agents.worker import OwnedPartitions

@@ -5,8 +5,7 @@ from typing import Protocol
 
 from app.errors import MappingFailed
 from app.mapping.arrived import Arrived
-
-Row = tuple[str | None, ...]  # None is NULL
+from app.model.row import Row
 
 
 class RowMapper(Protocol):

@@ -4,12 +4,13 @@ from collections.abc import Callable, Sequence
 
 from app.errors import MappingFailed
 from app.mapping.arrived import Arrived
-from app.mapping.base import Row, RowMapper
+from app.mapping.base import RowMapper
 from app.mapping.json_text import print_json
 from app.mapping.paths import MISSING, look_up, parse_path
 from app.mapping.template import TemplateEvaluator
 from app.model.column import Column, ColumnType, PathValue, Template
 from app.model.mapping import Mapping
+from app.model.row import Row
 
 Getter = Callable[[Arrived], str]
 

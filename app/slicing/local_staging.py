@@ -11,7 +11,7 @@ from errno import EEXIST
 from pathlib import Path
 
 from app.clock import US_PER_S, now_us
-from app.errors import SettingInvalid, StagingFailed
+from app.errors import SettingInvalid, StagedFileGone, StagingFailed
 from app.model.staged import StagedFile
 
 MARKER = ".forebay-staging"
@@ -115,6 +115,8 @@ def _is_plain(part: str) -> bool:
 def _as_staging_failed(subject: str) -> Iterator[None]:
     try:
         yield
+    except FileNotFoundError as error:
+        raise StagedFileGone(f"{subject}: it is not there") from error
     except OSError as error:
         raise StagingFailed(f"{subject}: {error.strerror or error}") from error
 

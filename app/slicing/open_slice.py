@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from app.mapping.base import Row
-from app.mapping.csv import encode_rows
 from app.model.export import Export
+from app.model.row import Row
 from app.model.slice import Slice
 from app.model.staged import StagedFile
+from app.slicing.csv import encode_rows
 from app.slicing.due import Opened, age_max_us
 
 ROWS_MAX = 100_000

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.mapping.csv import csv_line, decode_rows, encode_rows
+from app.slicing.csv import csv_line, decode_rows, encode_rows
 
 
 @pytest.mark.parametrize(

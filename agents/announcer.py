@@ -1,0 +1,55 @@
+"""Tells the rest of the house what valid cuts hold: their slices to the buffers, their dead letters to the keeper."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from agents.patience import until_done
+from app.errors import LogFailed, StagedFileGone, StagingFailed
+from app.model.cut import Cut
+from app.model.dead_letter import decode_dead_letters, encode_dead_letter
+from app.model.slice import encode_slice
+from app.model.staged import StagedFile
+from app.slicing.staging import Staging, delete_staged
+from app.streams import DEAD_LETTERS, SLICES, Streams
+from app.transports.log import Log, NewRecord
+
+
+class Announcer:
+    """May say everything twice: who listens takes it once."""
+
+    def __init__(self, streams: Streams, log: Callable[[], Log], staging: Staging) -> None:
+        self._streams = streams
+        self._log = log
+        self._staging = staging
+
+    async def announce(self, cut: Cut, loaded: Mapping[tuple[str, str], int]) -> None:
+        """Returns when it is durable. `loaded`: (export, log id) → the end of what need not be said again."""
+        records = [
+            NewRecord(SLICES, self._streams.partition_of(part.export), part.export.encode(), encode_slice(part))
+            for part in cut.slices
+            if loaded.get((part.export, part.log_id), -1) < part.end
+        ]
+        if cut.dead_letters is not None:
+            records += await self._dead_letters(cut.dead_letters)
+        if records:
+            log = self._log()
+            await until_done(lambda: log.append(records), "announcing slices", LogFailed)
+        if cut.dead_letters is not None:
+            await asyncio.to_thread(delete_staged, self._staging, [cut.dead_letters.name])
+
+    async def _dead_letters(self, staged: StagedFile) -> list[NewRecord]:
+        try:
+            read = partial(asyncio.to_thread, self._staging.read, staged)
+            content = await until_done(read, "reading dead letters", StagingFailed, but=StagedFileGone)
+        except StagedFileGone:
+            return []  # announced, and then deleted
+        return [
+            NewRecord(
+                DEAD_LETTERS,
+                self._streams.partition_of(letter.export),
+                letter.key.encode(),
+                encode_dead_letter(letter),
+            )
+            for letter in decode_dead_letters(content)
+        ]

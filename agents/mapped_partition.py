@@ -1,0 +1,329 @@
+"""One partition of the events: mapped from the end of its last valid cut on.
+
+All open slices of a partition are closed at one offset, and one record in the log of cuts says so. Nothing of it has
+happened before that record counts: whatever a crash leaves is thrown away and mapped again.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from secrets import token_hex
+from typing import Any
+
+import msgspec
+from faust.types import TP
+
+from agents.announcer import Announcer
+from agents.keep_definitions import DefinitionsKeeper
+from agents.partition_cuts import PartitionCuts
+from agents.patience import until_done
+from agents.worker import worker_fault
+from app import clock
+from app.crash import CrashPoints
+from app.destinations.base import Watermark
+from app.errors import LogFailed, Retryable, StagingFailed
+from app.mapping.arrived import Arrived
+from app.mapping.base import RowMapper
+from app.model.cut import Cut
+from app.model.dead_letter import encode_dead_letters
+from app.model.event import Event, EventIds, Pack, Position, decode_pack
+from app.model.export import Export
+from app.model.receiver import Receiver
+from app.model.slice import Slice
+from app.model.staged import StagedFile
+from app.slicing.staging import Staging
+from app.slicing.uncut import Uncut
+from app.streams import EVENTS, Streams
+from app.transports.log import Log, Record, Run
+
+logger = logging.getLogger(__name__)
+
+RUNS_WAITING_MAX = 2
+
+
+@dataclass(frozen=True)
+class MappingRoom:
+    """What every partition's mapping needs."""
+
+    streams: Streams
+    log: Callable[[], Log]
+    keeper: DefinitionsKeeper
+    staging: Staging
+    mapper_of: Callable[[Export], RowMapper]
+    watermarks: Callable[[], Awaitable[list[Watermark]]]
+    arrived_until: Callable[[int], None]
+    crash: CrashPoints
+
+
+@dataclass(slots=True)
+class Wanted:
+    """The events of a stretch that one export wants."""
+
+    export: Export
+    arrived: list[Arrived]
+    placed: list[tuple[Position, Event]]
+
+
+class MappedPartition:
+    """What its owner knows of it. Another owner may think the same of itself: the log of cuts tells who is right."""
+
+    def __init__(self, room: MappingRoom, partition: int) -> None:
+        self._room = room
+        self.partition = partition
+        self._tp = TP(EVENTS, partition)
+        self.cuts = PartitionCuts(room.log, partition)
+        self._announcer = Announcer(room.streams, room.log, room.staging)
+        self._fences: list[int] = []
+        self._position = 0
+        self._revision = 0
+        self._uncut = Uncut()
+        self._unacked: list[tuple[int, Callable[[], Any]]] = []
+        self._lock = asyncio.Lock()
+        self._runs: asyncio.Queue[tuple[Run, Callable[[], Any]]] = asyncio.Queue()
+        self._working: asyncio.Task[None] | None = None
+        self._paused = False
+
+    # taking the partition over
+
+    async def open(self) -> "MappedPartition":
+        """Read the log of cuts, begin the partition's life if need be, and announce again what valid cuts say."""
+        room, what = self._room, f"taking over partition {self.partition}"
+        await room.keeper.catch_up()
+        await until_done(self.cuts.read, what, LogFailed)
+        watermarks = await self._watermarks()
+        await until_done(lambda: self.cuts.begin_life(watermarks), what, LogFailed)
+        loaded = {(mark.export, mark.log_id): mark.end for mark in watermarks or ()}
+        for standing in self.cuts.standing:
+            await self._announcer.announce(standing.cut, loaded)
+        room.crash.reach("announced-again")
+        self._fences = self.cuts.fences(watermarks or ())
+        self._start_anew()
+        last_us = await until_done(self._last_arrival_us, what, LogFailed)
+        room.arrived_until(max(self.cuts.fold.arrival_last_us, last_us))
+        self._working = asyncio.create_task(self._work())
+        return self
+
+    async def close(self) -> None:
+        """Throw away what is open; the next owner maps it again."""
+        if self._working is not None:
+            self._working.cancel()
+            await asyncio.wait([self._working])
+
+    async def _watermarks(self) -> list[Watermark] | None:
+        try:
+            marks = await self._room.watermarks()
+        except Retryable as error:
+            logger.warning("the destination is away (%s): partition %s begins a new life", error, self.partition)
+            return None
+        return [mark for mark in marks if mark.partition == self.partition]
+
+    async def _last_arrival_us(self) -> int:
+        log = self._room.log()
+        start, end = await log.bounds(self._tp)
+        if end <= start:
+            return 0
+        run = await log.read(self._tp, end - 1, bytes_max=1)
+        return max((event.arrival_us for _, pack in _packs(run.records) for event in pack.events), default=0)
+
+    def _start_anew(self) -> None:
+        self._uncut = Uncut()
+        self._position = self.cuts.end
+        self._unacked.clear()
+
+    # mapping
+
+    def offer(self, run: Run, ack: Callable[[], Any]) -> None:
+        """Have the run mapped in its turn. Partitions do not wait for each other: only this one is paused when full."""
+        self._runs.put_nowait((run, ack))
+        if self._runs.qsize() >= RUNS_WAITING_MAX and not self._paused:
+            self._paused = True
+            self._room.streams.app.consumer.pause_partitions({self._tp})
+
+    async def _work(self) -> None:
+        try:
+            while True:
+                run, ack = await self._runs.get()
+                await self.take(run, ack)
+                if self._paused and self._runs.empty():
+                    self._paused = False
+                    self._room.streams.app.consumer.resume_partitions({self._tp})
+        except Exception as error:  # noqa: BLE001 -- a run that cannot be mapped must not be passed over
+            await worker_fault(self._room.streams.app, f"mapping partition {self.partition}", error)
+
+    async def take(self, run: Run, ack: Callable[[], Any]) -> None:
+        """Map the run's messages that no cut has yet; `ack` is called when a cut has them all."""
+        async with self._lock:
+            if run.first > self._position and await self._sought_back():
+                return
+            records = [record for record in run.records if record.offset >= self._position]
+            while records:
+                border = self._border(records[0].offset)
+                within = [record for record in records if border is None or record.offset < border]
+                records = records[len(within) :]
+                await self._map(within)
+                self._position = border if records and border is not None else max(self._position, run.next)
+                if self._position == border or self._uncut.is_due(clock.now_us()):
+                    await self._cut()
+            self._position = max(self._position, run.next)
+            self._unacked.append((run.next, ack))
+            self._ack()
+
+    async def _sought_back(self) -> bool:
+        """A run that begins beyond our position: go back, unless what lies between is gone from the log."""
+        start, _ = await self._room.log().bounds(self._tp)
+        if start > self._position:
+            return False
+        await self._room.log().seek(self._tp, self._position)
+        return True
+
+    def _border(self, offset: int) -> int | None:
+        """The next offset that no slice may span."""
+        fence = next((fence for fence in self._fences if fence > offset), None)
+        base = self.cuts.fold.next_life_base(offset)
+        return min((border for border in (fence, base) if border is not None), default=None)
+
+    async def _map(self, records: Sequence[Record]) -> None:
+        packs = _packs(records)
+        if not packs:
+            return
+        await self._room.keeper.reached(max(pack.revision for _, pack in packs))
+        await self._follow_definitions(records[0].offset)
+        self._uncut.begin(clock.now_us())
+        wanted = self._route(packs)
+        results = await asyncio.gather(*(self._room.mapper_of(one.export).map(one.arrived) for one in wanted))
+        for one, mapped in zip(wanted, results, strict=True):
+            self._uncut.keep(one.export, one.placed, mapped, clock.now_us())
+
+    async def _follow_definitions(self, position: int) -> None:
+        """When they have changed, what is open is closed before anything is mapped by them."""
+        receivers = self._room.keeper.receivers
+        while receivers.revision != self._revision:
+            revision = receivers.revision
+            self._position = position
+            await self._cut()
+            self._revision = revision
+
+    def _route(self, packs: Sequence[tuple[int, Pack]]) -> list[Wanted]:
+        """Which export wants which events; counts all of them on the way."""
+        log_id = self.cuts.fold.log_id_at(packs[0][0])
+        by_uid = self._room.keeper.receivers.by_uid
+        accepted: dict[str, int] = {}
+        unrouted: dict[str, int] = {}
+        wanted: dict[str, Wanted] = {}
+        last_us = 0
+        for offset, pack in packs:
+            ids = EventIds(log_id, self.partition, offset)
+            for index, event in enumerate(pack.events):
+                uid = event.receiver
+                accepted[uid] = accepted.get(uid, 0) + 1
+                last_us = max(last_us, event.arrival_us)
+                exports = _exports_for(event, by_uid.get(uid))
+                if not exports:
+                    unrouted[uid] = unrouted.get(uid, 0) + 1
+                    continue
+                arrived = Arrived(event, ids.of(event.arrival_us, index))
+                placed = Position(log_id, self.partition, offset, index), event
+                for export in exports:
+                    if export.uid not in wanted:
+                        wanted[export.uid] = Wanted(export, [], [])
+                    wanted[export.uid].arrived.append(arrived)
+                    wanted[export.uid].placed.append(placed)
+        self._uncut.count(accepted, unrouted, last_us)
+        return list(wanted.values())
+
+    # cutting
+
+    async def cut_if_due(self, now_us: int) -> None:
+        """Cut when a slice is full or old, or when other events have waited a while."""
+        if self._lock.locked():
+            return  # a run is being mapped: what is due is looked at behind it
+        async with self._lock:
+            if self._uncut.is_due(now_us):
+                await self._cut()
+
+    async def _cut(self) -> None:
+        """Close all open slices at the present position: stage, record, announce, ack."""
+        if self._position <= self.cuts.end:
+            return
+        what = f"cutting partition {self.partition}"
+        self._room.crash.reach("before-staging")
+        cut = await until_done(self._staged, what, StagingFailed)
+        self._room.crash.reach("staged")
+        if not await until_done(lambda: self.cuts.propose(cut), what, LogFailed):
+            logger.warning("partition %s: another owner has cut it; starting again from its last cut", self.partition)
+            self._start_anew()
+            await self._room.log().seek(self._tp, self._position)
+            return
+        self._room.crash.reach("cut")
+        await self._announcer.announce(cut, {})
+        self._room.crash.reach("announced")
+        self._uncut = Uncut()
+        self._ack()
+
+    async def _staged(self) -> Cut:
+        uncut, begin, end = self._uncut, self.cuts.end, self._position
+        staged, dead_letters = await asyncio.to_thread(self._stage, uncut)
+        return Cut(
+            begin=begin,
+            end=end,
+            revision=self._revision,
+            cut_us=clock.now_us(),
+            slices=tuple(self._slice(uid, file, begin, end) for uid, file in staged.items()),
+            dead_letters=dead_letters,
+            receivers=uncut.receivers,
+            exports=uncut.exports,
+            arrival_last_us=uncut.arrival_last_us,
+            checkpoint=self.cuts.checkpoint(self._room.keeper.receivers),
+        )
+
+    def _slice(self, export_uid: str, staged: StagedFile, begin: int, end: int) -> Slice:
+        log_id = self.cuts.fold.log_id_at(begin)
+        chain = self.cuts.fold.chains.get((export_uid, log_id))
+        return self._uncut.slices[export_uid].closed(
+            staged,
+            log_id=log_id,
+            partition=self.partition,
+            begin=begin,
+            end=end,
+            previous=None if chain is None else chain.end,
+            events_before=0 if chain is None else chain.events_total,
+            revision=self._revision,
+        )
+
+    def _stage(self, uncut: Uncut) -> tuple[dict[str, StagedFile], StagedFile | None]:
+        staging = self._room.staging
+        staged = {uid: staging.write(self._staged_name("csv"), part.content()) for uid, part in uncut.slices.items()}
+        if not uncut.dead:
+            return staged, None
+        return staged, staging.write(self._staged_name("dead-letters"), encode_dead_letters(uncut.dead))
+
+    def _staged_name(self, ending: str) -> str:
+        return f"{staged_folder(self.partition)}/{clock.now_us():020d}-{token_hex(6)}.{ending}"
+
+    def _ack(self) -> None:
+        while self._unacked and self._unacked[0][0] <= self.cuts.end:
+            self._unacked.pop(0)[1]()
+
+
+def staged_folder(partition: int) -> str:
+    """The folder of staging that holds what was staged for this partition of the events."""
+    return f"{partition:03d}"
+
+
+def _packs(records: Iterable[Record]) -> list[tuple[int, Pack]]:
+    packs = []
+    for record in records:
+        try:
+            packs.append((record.offset, decode_pack(record.value or b"")))
+        except msgspec.MsgspecError:
+            logger.error("the message at offset %s is no pack of events; it is passed over", record.offset)  # noqa: TRY400
+    return packs
+
+
+def _exports_for(event: Event, receiver: Receiver | None) -> Sequence[Export]:
+    if receiver is None:
+        return ()
+    if event.only_export:
+        return [export for export in receiver.exports if export.uid == event.only_export]
+    return receiver.exports

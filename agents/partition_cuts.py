@@ -1,0 +1,130 @@
+"""The log of cuts of one partition, as its owner reads and writes it."""
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from secrets import token_hex
+
+from faust.types import TP
+
+from app.destinations.base import Watermark
+from app.model.cut import Cut, Life, Totals, decode_cut, encode_cut
+from app.model.slice import Slice
+from app.slicing.cut_log import CutLog
+from app.streams import CUTS, EVENTS
+from app.transports.log import Log, NewRecord
+from tables.receivers import Receivers
+
+logger = logging.getLogger(__name__)
+
+READ_BYTES_MAX = 4 * 1024 * 1024
+CUTS_PER_CHECKPOINT = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A valid cut that still stands in the log."""
+
+    offset: int
+    cut: Cut
+
+
+class PartitionCuts:
+    """What counts is decided by the fold (`CutLog`); an owner only proposes, and reads what became of it."""
+
+    def __init__(self, log: Callable[[], Log], partition: int) -> None:
+        self._log = log
+        self._partition = partition
+        self._tp = TP(CUTS, partition)
+        self._events_tp = TP(EVENTS, partition)
+        self._read_until = 0
+        self._since_checkpoint = 0
+        self._last: Cut | None = None
+        self.fold = CutLog()
+        self.standing: deque[Standing] = deque()
+
+    @property
+    def end(self) -> int:
+        """Where the next cut begins."""
+        return self.fold.end or 0
+
+    async def read(self) -> None:
+        """Fold the log to its end. Raises LogFailed."""
+        while (run := await self._log().read(self._tp, self._read_until, bytes_max=READ_BYTES_MAX)).records:
+            for entry in run.records:
+                record = decode_cut(entry.value or b"")
+                if self.fold.apply(record) and isinstance(record, Cut):
+                    self._last = record
+                    self.standing.append(Standing(entry.offset, record))
+                    self._since_checkpoint = 0 if record.checkpoint else self._since_checkpoint + 1
+            self._read_until = run.next
+
+    async def propose(self, cut: Cut) -> bool:
+        """Append a cut, unless an earlier try has; whether it counts. Raises LogFailed: propose it again."""
+        await self.read()
+        if self.fold.end == cut.begin:
+            await self._log().append([NewRecord(CUTS, self._partition, None, encode_cut(cut))])
+            await self.read()
+        return self._last == cut
+
+    async def begin_life(self, watermarks: Iterable[Watermark] | None) -> None:
+        """Give the partition its first life; or a new one, when somebody knows offsets that its log has not given yet.
+
+        Without `watermarks` (the destination is away) nobody can tell, so a new life begins. Raises LogFailed.
+        """
+        start, end = await self._log().bounds(self._events_tp)
+        while True:
+            log_id = self.fold.log_id
+            if log_id is None:
+                life = Life(token_hex(8), start, None)
+            elif watermarks is None or self._went_back(watermarks, log_id, end):
+                logger.warning("partition %s begins a new life of the log at offset %s", self._partition, end)
+                life = Life(token_hex(8), end, log_id)
+            else:
+                return
+            await self._log().append([NewRecord(CUTS, self._partition, None, encode_cut(life))])
+            await self.read()
+            watermarks = watermarks or ()
+
+    def _went_back(self, watermarks: Iterable[Watermark], log_id: str, end: int) -> bool:
+        known_end = max((mark.end for mark in watermarks if mark.log_id == log_id), default=0)
+        return max(known_end, self.end) > end
+
+    def fences(self, watermarks: Iterable[Watermark]) -> list[int]:
+        """Offsets not yet cut at which a destination stands: no slice may span one (an older log was put back)."""
+        lives = {life.log_id for life in self.fold.lives}
+        return sorted({mark.end for mark in watermarks if mark.log_id in lives and mark.end > self.end})
+
+    def checkpoint(self, receivers: Receivers) -> Totals | None:
+        """The totals that the next cut should carry, if it is time."""
+        if self._since_checkpoint < CUTS_PER_CHECKPOINT:
+            return None
+        return self.fold.totals(
+            export_lives=lambda uid: receivers.export(uid) is not None,
+            receiver_lives=lambda uid: uid in receivers.by_uid,
+        )
+
+    async def trim(self, loaded: Callable[[Slice], bool], events_older_than_us: int) -> None:
+        """Delete what is cut and old enough from the events, and cuts before a checkpoint that are wholly loaded."""
+        old = [standing.cut.end for standing in self.standing if standing.cut.cut_us <= events_older_than_us]
+        if old:
+            await self._log().delete_before(self._events_tp, old[-1])
+        first_needed = self._first_needed(loaded)
+        await self._log().delete_before(self._tp, first_needed)
+        while self.standing and self.standing[0].offset < first_needed:
+            self.standing.popleft()
+
+    def _first_needed(self, loaded: Callable[[Slice], bool]) -> int:
+        first_needed = 0
+        for standing in self.standing:
+            if standing.cut.checkpoint is not None:
+                first_needed = standing.offset
+            if not all(loaded(part) for part in standing.cut.slices):
+                break
+        return first_needed
+
+    def staged_names(self) -> set[str]:
+        """Every staged file that a standing cut names."""
+        names = {part.staged.name for standing in self.standing for part in standing.cut.slices}
+        return names | {standing.cut.dead_letters.name for standing in self.standing if standing.cut.dead_letters}

@@ -1,0 +1,81 @@
+"""What of a partition was mapped but not yet cut: lost in a crash, and mapped again from the log."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from app.clock import US_PER_S
+from app.errors import MappingFailed
+from app.model.cut import ExportCounts, ReceiverCounts
+from app.model.dead_letter import DeadLetter
+from app.model.event import Event, Position
+from app.model.export import Export
+from app.model.row import Row
+from app.slicing.due import due
+from app.slicing.open_slice import OpenSlice
+
+BYTES_MAX = 32 * 1024 * 1024
+ROW_CHARACTERS_MAX = 1024 * 1024
+WAIT_US = US_PER_S
+
+
+@dataclass(slots=True)
+class Uncut:
+    """Open slices, dead letters and counts since the last cut."""
+
+    slices: dict[str, OpenSlice] = field(default_factory=dict)
+    dead: list[DeadLetter] = field(default_factory=list)
+    receivers: dict[str, ReceiverCounts] = field(default_factory=dict)
+    exports: dict[str, ExportCounts] = field(default_factory=dict)
+    arrival_last_us: int = 0
+    _dead_bytes: int = 0
+    _begun_us: int = 0
+
+    def begin(self, now_us: int) -> None:
+        """Something is mapped now; only the first time counts."""
+        self._begun_us = self._begun_us or now_us
+
+    def is_due(self, now_us: int) -> bool:
+        """Whether the partition should be cut. Dead letters, and events that nobody wants, wait a second."""
+        opened = [part.opened for part in self.slices.values()]
+        if sum(part.bytes for part in opened) + self._dead_bytes >= BYTES_MAX or due(opened, now_us):
+            return True
+        if opened and not self.dead:
+            return False
+        return bool(self._begun_us) and not 0 <= now_us - self._begun_us < WAIT_US
+
+    def count(self, accepted: Mapping[str, int], unrouted: Mapping[str, int], arrival_last_us: int) -> None:
+        """Add events, by receiver."""
+        self.arrival_last_us = max(self.arrival_last_us, arrival_last_us)
+        for uid, events in accepted.items():
+            counts = ReceiverCounts(accepted=events, unrouted=unrouted.get(uid, 0))
+            self.receivers[uid] = self.receivers.get(uid, ReceiverCounts()).plus(counts)
+
+    def keep(
+        self,
+        export: Export,
+        events: Sequence[tuple[Position, Event]],
+        mapped: Sequence[Row | MappingFailed],
+        now_us: int,
+    ) -> None:
+        """Add what one export made of these events, one result each: a row, or the reason of a dead letter."""
+        rows, dead = [], 0
+        for (position, event), result in zip(events, mapped, strict=True):
+            outcome = _unless_too_large(result)
+            if isinstance(outcome, MappingFailed):
+                dead += 1
+                self._dead_bytes += len(event.body)
+                self.dead.append(DeadLetter(export.uid, *position, str(outcome), event))
+            else:
+                rows.append(outcome)
+        if rows:
+            if export.uid not in self.slices:
+                self.slices[export.uid] = OpenSlice(export, now_us, events[0][1].arrival_us)
+            self.slices[export.uid].append(rows)
+        counts = ExportCounts(routed=len(events), dead=dead)
+        self.exports[export.uid] = self.exports.get(export.uid, ExportCounts()).plus(counts)
+
+
+def _unless_too_large(mapped: Row | MappingFailed) -> Row | MappingFailed:
+    if isinstance(mapped, MappingFailed) or sum(len(value) for value in mapped if value) <= ROW_CHARACTERS_MAX:
+        return mapped
+    return MappingFailed("size of the mapped csv row exceeded the limit of 1MB")
