@@ -162,7 +162,8 @@ class MappedPartition:
                 within = [record for record in records if border is None or record.offset < border]
                 records = records[len(within) :]
                 await self._map(within)
-                self._position = border if records and border is not None else max(self._position, run.next)
+                reached = records[0].offset if records else run.next
+                self._position = reached if border is None else min(border, reached)
                 if self._position == border or self._uncut.is_due(clock.now_us()):
                     await self._cut()
             self._position = max(self._position, run.next)
