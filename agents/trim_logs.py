@@ -25,13 +25,13 @@ from tables.receivers import Receivers
 
 logger = logging.getLogger(__name__)
 
-EVERY_S = 30.0
+EVERY_S = 10.0
 SWEPT_AFTER_S = 3600.0
 CROWDED_SHARE = 0.5
 
 
 class Trimmer(Service):
-    """Looks around every half minute, at the partitions of this worker only."""
+    """Looks around every ten seconds, at the partitions of this worker only."""
 
     def __init__(  # noqa: PLR0913 -- it cleans up after everybody
         self,

@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 import time
 from contextlib import closing
+from io import BytesIO
 from typing import Any
 
 import aiohttp
@@ -45,7 +46,11 @@ class Client:
 
     async def push(self, url: str, body: bytes | str, content_type: str = "application/json", **headers: str) -> int:
         """One event; the status of the answer."""
-        async with self.session.post(url, data=body, headers={"Content-Type": content_type, **headers}) as answer:
+        async with self.session.post(
+            url,
+            data=BytesIO(body) if isinstance(body, bytes) else body,
+            headers={"Content-Type": content_type, **headers},
+        ) as answer:
             await answer.read()
             return answer.status
 
@@ -64,7 +69,7 @@ class Client:
     def rows(self, table: str) -> list[tuple[Any, ...]]:
         """What any tool would read."""
         with closing(sqlite3.connect(f"file:{self.server.warehouse}?mode=ro", uri=True, timeout=10)) as connection:
-            return connection.execute(f'SELECT * FROM "{table}"').fetchall()  # noqa: S608 -- our own names
+            return connection.execute(f'SELECT * FROM "{table}"').fetchall()
 
     async def rows_when(self, table: str, count: int, within_s: float = PATIENCE_S) -> list[tuple[Any, ...]]:
         """The rows as soon as there are so many."""
