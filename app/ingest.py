@@ -139,8 +139,9 @@ class Ingest:
         if now_s - self._log_bytes_asked_s >= SIZE_ASKED_EVERY_S:
             self._log_bytes_asked_s = now_s
             self._log_bytes = await self._log().used_bytes()
-        if self._log_bytes > self._log_bytes_max:
+        if self._log_bytes + size_bytes > self._log_bytes_max:
             raise LogFull(f"the log has reached its limit of {self._log_bytes_max} bytes")
+        self._log_bytes += size_bytes  # until it is asked again
 
 
 class Sticky:
