@@ -129,6 +129,7 @@ class MappedPartition:
     def _start_anew(self) -> None:
         self._uncut = Uncut()
         self._position = self.cuts.end
+        self._ack()
         self._unacked.clear()
 
     # mapping
@@ -156,18 +157,19 @@ class MappedPartition:
         async with self._lock:
             if run.first > self._position and await self._sought_back():
                 return
+            self._unacked.append((run.next, ack))
             records = [record for record in run.records if record.offset >= self._position]
             while records:
                 border = self._border(records[0].offset)
                 within = [record for record in records if border is None or record.offset < border]
                 records = records[len(within) :]
-                await self._map(within)
+                if not await self._map(within):
+                    return
                 reached = records[0].offset if records else run.next
                 self._position = reached if border is None else min(border, reached)
-                if self._position == border or self._uncut.is_due(clock.now_us()):
-                    await self._cut()
+                if (self._position == border or self._uncut.is_due(clock.now_us())) and not await self._cut():
+                    return
             self._position = max(self._position, run.next)
-            self._unacked.append((run.next, ack))
             self._ack()
 
     async def _sought_back(self) -> bool:
@@ -184,26 +186,31 @@ class MappedPartition:
         base = self.cuts.fold.next_life_base(offset)
         return min((border for border in (fence, base) if border is not None), default=None)
 
-    async def _map(self, records: Sequence[Record]) -> None:
+    async def _map(self, records: Sequence[Record]) -> bool:
+        """Whether the records are mapped now; not if another owner has cut meanwhile (see `_cut`)."""
         packs = _packs(records)
         if not packs:
-            return
+            return True
         await self._room.keeper.reached(max(pack.revision for _, pack in packs))
-        await self._follow_definitions(records[0].offset)
+        if not await self._follow_definitions(records[0].offset):
+            return False
         self._uncut.begin(clock.now_us())
         wanted = self._route(packs)
         results = await asyncio.gather(*(self._room.mapper_of(one.export).map(one.arrived) for one in wanted))
         for one, mapped in zip(wanted, results, strict=True):
             self._uncut.keep(one.export, one.placed, mapped, clock.now_us())
+        return True
 
-    async def _follow_definitions(self, position: int) -> None:
+    async def _follow_definitions(self, position: int) -> bool:
         """When they have changed, what is open is closed before anything is mapped by them."""
         receivers = self._room.keeper.receivers
         while receivers.revision != self._revision:
             revision = receivers.revision
             self._position = position
-            await self._cut()
+            if not await self._cut():
+                return False
             self._revision = revision
+        return True
 
     def _route(self, packs: Sequence[tuple[int, Pack]]) -> list[Wanted]:
         """Which export wants which events; counts all of them on the way."""
@@ -243,10 +250,13 @@ class MappedPartition:
             if self._uncut.is_due(now_us):
                 await self._cut()
 
-    async def _cut(self) -> None:
-        """Close all open slices at the present position: stage, record, announce, ack."""
+    async def _cut(self) -> bool:
+        """Close all open slices at the present position: stage, record, announce, ack.
+
+        False if another owner has cut meanwhile: all that was open is thrown away, and comes again from that cut on.
+        """
         if self._position <= self.cuts.end:
-            return
+            return True
         what = f"cutting partition {self.partition}"
         self._room.crash.reach("before-staging")
         cut = await until_done(self._staged, what, StagingFailed)
@@ -255,12 +265,13 @@ class MappedPartition:
             logger.warning("partition %s: another owner has cut it; starting again from its last cut", self.partition)
             self._start_anew()
             await self._room.log().seek(self._tp, self._position)
-            return
+            return False
         self._room.crash.reach("cut")
         await self._announcer.announce(cut, {})
         self._room.crash.reach("announced")
         self._uncut = Uncut()
         self._ack()
+        return True
 
     async def _staged(self) -> Cut:
         uncut, begin, end = self._uncut, self.cuts.end, self._position
