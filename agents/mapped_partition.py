@@ -6,7 +6,7 @@ happened before that record counts: whatever a crash leaves is thrown away and m
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from secrets import token_hex
 from typing import Any
@@ -74,6 +74,7 @@ class MappedPartition:
         self._tp = TP(EVENTS, partition)
         self.cuts = PartitionCuts(room.log, partition)
         self._announcer = Announcer(room.streams, room.log, room.staging)
+        self._announced_to = 0
         self._fences: list[int] = []
         self._position = 0
         self._revision = 0
@@ -94,8 +95,7 @@ class MappedPartition:
         watermarks = await self._watermarks()
         await until_done(lambda: self.cuts.begin_life(watermarks), what, LogFailed)
         loaded = {(mark.export, mark.log_id): mark.end for mark in watermarks or ()}
-        for standing in self.cuts.standing:
-            await self._announcer.announce(standing.cut, loaded)
+        await self._announce(loaded)
         room.crash.reach("announced-again")
         self._fences = self.cuts.fences(watermarks or ())
         self._start_anew()
@@ -263,15 +263,22 @@ class MappedPartition:
         self._room.crash.reach("staged")
         if not await until_done(lambda: self.cuts.propose(cut), what, LogFailed):
             logger.warning("partition %s: another owner has cut it; starting again from its last cut", self.partition)
+            await self._announce({})
             self._start_anew()
             await self._room.log().seek(self._tp, self._position)
             return False
         self._room.crash.reach("cut")
-        await self._announcer.announce(cut, {})
+        await self._announce({})
         self._room.crash.reach("announced")
         self._uncut = Uncut()
         self._ack()
         return True
+
+    async def _announce(self, loaded: Mapping[tuple[str, str], int]) -> None:
+        """Announce the valid cuts that this owner has not announced, in order; another's too: he may have died."""
+        for standing in [standing for standing in self.cuts.standing if standing.offset >= self._announced_to]:
+            await self._announcer.announce(standing.cut, loaded)
+            self._announced_to = standing.offset + 1
 
     async def _staged(self) -> Cut:
         uncut, begin, end = self._uncut, self.cuts.end, self._position
