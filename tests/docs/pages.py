@@ -40,6 +40,6 @@ def rows(page: Path, section: str) -> list[list[str]]:
     end = text.find("\n## ", start)
     lines = [line for line in text[start : None if end < 0 else end].splitlines() if line.startswith("|")]
     assert lines, f"{page.name}: no table in {section}"
-    cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+    cells = [[cell.strip() for cell in line[1:-1].split("|")] for line in lines]
     heads = {at - 1 for at, line in enumerate(lines) if set(line) <= set("|-: ")}
     return [row for at, row in enumerate(cells) if at not in heads and at - 1 not in heads]

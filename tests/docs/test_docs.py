@@ -1,0 +1,122 @@
+"""What the documentation says of the code is true, where that can be checked."""
+
+import re
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from app import errors
+from app.settings import Settings
+from tests.docs.pages import DOCS, PAGES, README, ROOT, anchors, links, rows
+
+CHANGELOG = ROOT / "CHANGELOG.md"
+OPERATIONS = DOCS / "operations.md"
+VOCABULARY = DOCS / "vocabulary.md"
+
+_UNITS = {"": 1, "MiB": 2**20, "GiB": 2**30, "s": 1, "h": 3600, "d": 24 * 3600}
+
+
+def value_of(text: str) -> object:
+    """A default as the table of settings writes it: a word in quotes, or a number with its unit."""
+    if text.startswith("`"):
+        return text.strip("`")
+    number, _, unit = text.partition(" ")
+    return float(number) * _UNITS[unit]
+
+
+def default_of(name: str, data_dir: Path) -> object:
+    """The default, with the data directory as the table writes it."""
+    value = getattr(Settings(), name)
+    if name == "data_dir":
+        return str(value.relative_to(data_dir.parent))
+    if isinstance(value, str):
+        return value.replace(str(data_dir), "<data dir>")
+    return "" if value is None else float(value)
+
+
+def test_the_table_of_settings_has_every_setting_with_its_default(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"FOREBAY_{name.upper()}", raising=False)
+    said = {row[0].strip("`"): value_of(row[1]) if row[1] else "" for row in rows(OPERATIONS, "Settings")}
+    assert said == {
+        f"FOREBAY_{name.upper()}": default_of(name, tmp_path / "data") for name in sorted(Settings.model_fields)
+    }
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_relative_link_leads_somewhere(page: Path) -> None:
+    for link in links(page):
+        if "://" in link:
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_file_that_a_page_names_is_there(page: Path) -> None:
+    """In backquotes, with a slash, below a room of the house. A design that is not built yet names no file."""
+    named = re.findall(r"`((?:app|agents|tables|tests|docs|benchmarks)/[\w./*-]+)`", page.read_text())
+    missing = [name for name in named if not list(ROOT.glob(name.rstrip("/")))]
+    assert missing == []
+
+
+def test_the_index_leads_to_every_page() -> None:
+    index = DOCS / "README.md"
+    linked = {(DOCS / link).resolve() for link in links(index)}
+    assert {page for page in PAGES if page not in {index, README, CHANGELOG}} <= linked
+
+
+def test_the_tree_of_errors_is_the_tree_of_classes() -> None:
+    drawn: dict[str, str] = {}
+    above: list[str] = []
+    for line in (errors.__doc__ or "").splitlines():
+        found = re.match(r"([│├└─ ]*)(\w+)(?:  .*)?$", line)
+        if found and hasattr(errors, found[2]):
+            depth = len(found[1]) // 4
+            above[depth:] = [found[2]]
+            drawn[found[2]] = above[depth - 1] if depth else "Exception"
+    classes = {
+        name: thing.__base__.__name__
+        for name, thing in vars(errors).items()
+        if isinstance(thing, type) and issubclass(thing, Exception)
+    }
+    assert drawn == classes
+
+
+def test_each_word_of_the_vocabulary_is_defined_once_and_lives_where_it_says() -> None:
+    words = [row[0].strip("*") for row in rows(VOCABULARY, "Words")]
+    assert len(words) == len({word.lower() for word in words})
+    assert words == sorted(words, key=str.lower)
+    for word, _, home in rows(VOCABULARY, "Words"):
+        files = re.findall(r"`([\w./]+)`", home)
+        assert files, word
+        assert all((ROOT / name).exists() for name in files), word
+
+
+def test_the_crash_points_are_those_of_the_code() -> None:
+    code = "".join(path.read_text() for room in ("app", "agents") for path in (ROOT / room).rglob("*.py"))
+    reached = set(re.findall(r'\.reach\("([\w-]+)"\)', code))
+    assert {row[0].strip("`") for row in rows(DOCS / "architecture.md", "Crash points")} == reached
+
+
+def test_the_limits_are_those_of_the_code() -> None:
+    """Each row: names, values, units, meaning, file. Names in capitals are constants, the others are parameters."""
+    for names, values, units, _, home in rows(DOCS / "architecture.md", "Limits"):
+        path = home.strip("`")
+        text, module = (ROOT / path).read_text(), import_module(path.removesuffix(".py").replace("/", "."))
+        for name, value, unit in zip(names.split(", "), values.split(", "), each_of(units), strict=False):
+            assert re.search(rf"\b{name.strip('`')}\b", text), f"{name} in {home}"
+            constant = getattr(module, name.strip("`"), None)
+            if isinstance(constant, int | float):
+                assert constant == float(value.replace(" ", "")) * _UNITS.get(unit, 1), name
+
+
+def each_of(units: str) -> list[str]:
+    """One unit for all, or one for each."""
+    return units.split(", ") if ", " in units else [units] * 2
