@@ -1,0 +1,1 @@
+"""What Forebay does a second, against a baseline in the same run; and a demonstration."""

@@ -1,0 +1,19 @@
+import subprocess
+import sys
+
+
+def test_the_benchmarks_run_and_print_a_table() -> None:
+    command = [sys.executable, "-m", "benchmarks", "--quick", "map", "agent"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603 -- ours
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[lines.index("") + 1].startswith("| measurement ")
+    assert sum(line.startswith(("| map", "| agent")) for line in lines) == 4
+
+
+def test_an_unknown_measurement_is_named() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "speed"], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 2
+    assert "there is no measurement speed" in done.stderr
