@@ -16,7 +16,7 @@ from agents.worker import OwnedPartitions, worker_fault
 from app import clock
 from app.crash import CrashPoints
 from app.destinations.base import Watermark
-from app.errors import LogFailed, Retryable
+from app.errors import LoadFailed, LogFailed
 from app.model.file import File, FileOutcome, decode_file, encode_file
 from app.model.slice import Slice, Tick, decode_slice, encode_slice
 from app.slicing.buffers import Buffers, Definitions
@@ -74,7 +74,7 @@ class BufferedPartition:
         try:
             for mark in await self._room.watermarks():
                 self._buffers.pass_over(mark.export, mark.log_id, mark.partition, mark.end)
-        except Retryable as error:
+        except LoadFailed as error:
             logger.warning(
                 "the destination is away (%s): slices that are loaded may be flushed again, and skipped", error
             )
@@ -101,14 +101,15 @@ class BufferedPartition:
     async def _fold(self, records: Sequence[Record]) -> None:
         for record in records:
             message = decode_slice(record.value or b"")
+            files = self._buffers.tick(record.timestamp_ms * 1000)  # every message tells the time
             if isinstance(message, Slice):
                 self._room.crash.reach("slice-read")
                 await self._room.keeper.reached(message.revision)
                 self._touched.add(message.export)
                 self._standing.append((record.offset, message))
-                files = self._buffers.add(message)
+                files += self._buffers.add(message)
             else:
-                files = self._buffers.tick(message.at_us)
+                files += self._buffers.tick(message.at_us)
             self._touched.update(file.export for file in files)
             await self._flush(files)
 

@@ -22,7 +22,7 @@ from agents.worker import worker_fault
 from app import clock
 from app.crash import CrashPoints
 from app.destinations.base import Watermark
-from app.errors import LogFailed, Retryable, StagingFailed
+from app.errors import LoadFailed, LogFailed, StagingFailed
 from app.mapping.arrived import Arrived
 from app.mapping.base import RowMapper
 from app.model.cut import Cut
@@ -113,7 +113,7 @@ class MappedPartition:
     async def _watermarks(self) -> list[Watermark] | None:
         try:
             marks = await self._room.watermarks()
-        except Retryable as error:
+        except LoadFailed as error:
             logger.warning("the destination is away (%s): partition %s begins a new life", error, self.partition)
             return None
         return [mark for mark in marks if mark.partition == self.partition]

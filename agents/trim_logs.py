@@ -10,6 +10,7 @@ from faust.types import TP
 from mode import Service
 
 from agents.flush_buffers import BufferedPartition
+from agents.keep_definitions import DefinitionsKeeper
 from agents.mapped_partition import MappedPartition, staged_folder
 from agents.upload_files import FiledPartition
 from agents.worker import OwnedPartitions
@@ -36,7 +37,7 @@ class Trimmer(Service):
     def __init__(  # noqa: PLR0913 -- it cleans up after everybody
         self,
         log: Callable[[], Log],
-        receivers: Receivers,
+        keeper: DefinitionsKeeper,
         destination: DestinationThread,
         staging: Staging,
         mapped: OwnedPartitions[MappedPartition],
@@ -45,11 +46,13 @@ class Trimmer(Service):
         *,
         events_retention_s: float,
         log_bytes_max: int,
+        disk_reserve_bytes: int,
+        free_bytes: Callable[[], int],
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self._log = log
-        self._receivers = receivers
+        self._keeper = keeper
         self._destination = destination
         self._staging = staging
         self._mapped = mapped
@@ -57,6 +60,8 @@ class Trimmer(Service):
         self._filed = filed
         self._events_retention_us = int(events_retention_s * clock.US_PER_S)
         self._log_bytes_max = log_bytes_max
+        self._disk_reserve_bytes = disk_reserve_bytes
+        self._free_bytes = free_bytes
 
     @Service.task
     async def _look_around(self) -> None:
@@ -66,21 +71,33 @@ class Trimmer(Service):
                 return
             try:
                 await self.trim()
+                await self.forget()
                 await asyncio.to_thread(self._sweep, self._named())
             except (LogFailed, LoadFailed, StagingFailed) as error:
                 logger.warning("nothing is trimmed now: %s", error)
 
     async def trim(self) -> None:
         """Trim the logs of this worker's partitions once."""
-        loaded = _loaded_by(await self._destination.watermarks(), self._receivers)
-        crowded = await self._log().used_bytes() > CROWDED_SHARE * self._log_bytes_max
-        older_than_us = clock.now_us() - (0 if crowded else self._events_retention_us)
+        marks = await self._destination.watermarks()
+        loaded = _loaded_by(marks, self._keeper.receivers)
+        older_than_us = clock.now_us() - (0 if await self._crowded() else self._events_retention_us)
         for _, mapped in self._mapped.opened():
             await mapped.cuts.trim(loaded, older_than_us)
         for _, buffered in self._buffered.opened():
             await buffered.trim(loaded)
         for partition, filed in self._filed.opened():
             await self._log().delete_before(TP(FILES, partition), filed.keep_from())
+
+    async def _crowded(self) -> bool:
+        used_bytes = await self._log().used_bytes()
+        return used_bytes > CROWDED_SHARE * self._log_bytes_max or self._free_bytes() < 2 * self._disk_reserve_bytes
+
+    async def forget(self) -> None:
+        """Remove the watermarks of exports that were deleted."""
+        marks = await self._destination.watermarks()
+        await self._keeper.catch_up()
+        for export in {mark.export for mark in marks if self._keeper.receivers.export(mark.export) is None}:
+            await self._destination.forget(export)
 
     def _named(self) -> dict[str, set[str]]:
         return {staged_folder(number): partition.cuts.staged_names() for number, partition in self._mapped.opened()}

@@ -8,7 +8,6 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,8 +32,9 @@ from tables.files import FilesTable, FileStatus
 
 logger = logging.getLogger(__name__)
 
-RETRY_FIRST_S, RETRY_FACTOR, RETRY_MAX_S = 120.0, 4.0, 900.0
+REJECTED_AFTER_S = (120.0, 600.0, 900.0)  # after the first attempt, the second, all others
 RETRYABLE_MAX_S = 30.0
+DOUBLINGS_MAX = 16
 FINISHED_LISTED_MAX = 20
 FINISHED = (FileState.LOADED, FileState.DROPPED)
 
@@ -67,12 +67,10 @@ class Loader:
         self._room = room
         self._export_uid = export_uid
         self._waiting = waiting
-        self._hurry = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     def wake(self) -> None:
-        """There is a file to load, or a retry was asked for."""
-        self._hurry.set()
+        """There may be a file to load. One that failed still waits for its time."""
         if self._task is None and self._waiting.files:
             self._task = asyncio.ensure_future(self._load_all())
 
@@ -94,7 +92,7 @@ class Loader:
     async def _load(self, file: File) -> None:
         outcome = self._waiting.outcomes.get(file.id)
         if outcome is not None and outcome.state is FileState.FAILED:
-            await self._until_us(outcome.retry_at_us)
+            await asyncio.sleep(max(0.0, (outcome.retry_at_us - clock.now_us()) / US_PER_S))
         attempts = 0 if outcome is None else outcome.attempts
         await self._room.keeper.reached(max(part.revision for part in file.slices))
         if self._room.keeper.receivers.export(file.export) is None:
@@ -131,23 +129,13 @@ class Loader:
 
     async def _fail(self, file: File, attempts: int, error: Rejected | Retryable) -> None:
         logger.warning("file %s of export %s is not loaded: %s", file.id, file.export, error)
-        after_s = min(RETRY_FIRST_S * RETRY_FACTOR ** (attempts - 1), RETRY_MAX_S)
-        if isinstance(error, Retryable):
-            after_s = min(error.after_s * 2 ** min(attempts - 1, 10), RETRYABLE_MAX_S)
+        after_s = _rejected_after_s(attempts) if isinstance(error, Rejected) else _retryable_after_s(error, attempts)
         now_us = clock.now_us()
         outcome = FileOutcome(
             file.id, file.export, FileState.FAILED, now_us, attempts, str(error), now_us + int(after_s * US_PER_S)
         )
         self._waiting.outcomes[file.id] = outcome
-        self._hurry.clear()
         await self._say(outcome)
-
-    async def _until_us(self, at_us: int) -> None:
-        wait_s = (at_us - clock.now_us()) / US_PER_S
-        if wait_s > 0:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(wait_s):
-                    await self._hurry.wait()
 
     async def _say(self, outcome: FileOutcome) -> None:
         log = self._room.log()
@@ -259,6 +247,14 @@ def upload_files(streams: Streams, partitions: OwnedPartitions[FiledPartition]) 
                 event.ack()
             except Exception as error:  # noqa: BLE001 -- no exception leaves an agent
                 await worker_fault(streams.app, "uploading files", error)
+
+
+def _rejected_after_s(attempts: int) -> float:
+    return REJECTED_AFTER_S[min(attempts, len(REJECTED_AFTER_S)) - 1]
+
+
+def _retryable_after_s(error: Retryable, attempts: int) -> float:
+    return min(error.after_s * 2.0 ** min(attempts - 1, DOUBLINGS_MAX), RETRYABLE_MAX_S)
 
 
 def _load_slice(staging: Staging, part: Slice) -> LoadSlice:

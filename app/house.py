@@ -1,6 +1,7 @@
 """The house put together: one worker's app with all its agents, tables, doors and services."""
 
 import logging
+import shutil
 import socket
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -95,10 +96,12 @@ class House(Service):
             crash,
             in_flight_bytes_max=settings.in_flight_bytes_max,
             log_bytes_max=settings.log_bytes_max,
+            disk_reserve_bytes=settings.disk_reserve_bytes,
+            free_bytes=self._free_bytes,
         )
         self._trimmer = Trimmer(
             self._log,
-            self._keeper.receivers,
+            self._keeper,
             self._asides,
             staging,
             self._mapped,
@@ -106,6 +109,8 @@ class House(Service):
             self._filed,
             events_retention_s=settings.events_retention_s,
             log_bytes_max=settings.log_bytes_max,
+            disk_reserve_bytes=settings.disk_reserve_bytes,
+            free_bytes=self._free_bytes,
         )
         self._ledger = Ledger(self.streams, self._log, self._asides.watermarks)
         self.app.service(self)  # type: ignore[arg-type]  # Faust takes instances as well
@@ -119,7 +124,12 @@ class House(Service):
         except OSError as error:
             text = f"FOREBAY_HOST, FOREBAY_PORT: cannot listen on {settings.host}:{settings.port}: {error.strerror}"
             raise SettingInvalid(text) from None
-        volumes.release(self.app.transport.acquire())  # type: ignore[attr-defined]
+        volume = self.app.transport.acquire()  # type: ignore[attr-defined]
+        events = volume.topics.get(EVENTS)
+        volumes.release(volume)
+        if events is not None and len(events.partitions) != settings.partitions:
+            text = f"FOREBAY_PARTITIONS: this log has {len(events.partitions)} partitions, and keeps them for its life"
+            raise SettingInvalid(text)
 
     # readiness
 
@@ -172,6 +182,9 @@ class House(Service):
         return "\n".join([*lines, "What to do next: README.md, or curl " + url + "/ready"])
 
     # putting together
+
+    def _free_bytes(self) -> int:
+        return shutil.disk_usage(self.settings.data_dir).free
 
     def _log(self) -> Log:
         return log_of(self.app)

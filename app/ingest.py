@@ -102,12 +102,17 @@ class Ingest:
         *,
         in_flight_bytes_max: int,
         log_bytes_max: int,
+        disk_reserve_bytes: int,
+        free_bytes: Callable[[], int],
     ) -> None:
         self._log = log
         self._crash = crash
         self._streams = streams
         self._in_flight_bytes_max = in_flight_bytes_max
         self._log_bytes_max = log_bytes_max
+        self._disk_reserve_bytes = disk_reserve_bytes
+        self._free_bytes = free_bytes
+        self._free_bytes_left = 0
         self._in_flight_bytes = 0
         self._log_bytes = 0
         self._log_bytes_asked_s = float("-inf")
@@ -117,7 +122,7 @@ class Ingest:
     async def accept(self, receiver: Receiver, events: Sequence[Event]) -> None:
         """Durable when it returns, all of one request or nothing of it acknowledged.
 
-        Raises LogFull when too much is in flight or the log has reached its limit: the caller tries again later.
+        Raises LogFull when too much is in flight, or the log or the disk has reached its limit: try again later.
         Raises LogFailed when the log cannot be written.
         """
         size_bytes = sum(event_bytes(event) for event in events)
@@ -138,10 +143,14 @@ class Ingest:
         now_s = time.monotonic()
         if now_s - self._log_bytes_asked_s >= SIZE_ASKED_EVERY_S:
             self._log_bytes_asked_s = now_s
+            self._free_bytes_left = self._free_bytes()
             self._log_bytes = await self._log().used_bytes()
         if self._log_bytes + size_bytes > self._log_bytes_max:
             raise LogFull(f"the log has reached its limit of {self._log_bytes_max} bytes")
+        if self._free_bytes_left - size_bytes < self._disk_reserve_bytes:
+            raise LogFull(f"less than {self._disk_reserve_bytes} bytes are free on the disk: they are kept for slices")
         self._log_bytes += size_bytes  # until it is asked again
+        self._free_bytes_left -= size_bytes
 
 
 class Sticky:

@@ -1,6 +1,7 @@
 """The command `forebay`."""
 
 import logging
+import signal
 import sys
 
 import click
@@ -8,6 +9,14 @@ import faust
 
 from app.errors import ForebayError
 from app.settings import read_settings
+
+
+class Worker(faust.Worker):
+    """Ends in good order on SIGINT and SIGTERM. The debugger that Faust ties to other signals stays away."""
+
+    def _install_signal_handlers_unix(self) -> None:
+        self.loop.add_signal_handler(signal.SIGINT, self._on_sigint)
+        self.loop.add_signal_handler(signal.SIGTERM, self._on_sigterm)
 
 
 @click.group()
@@ -28,7 +37,7 @@ def serve(log_level: str) -> None:
     except ForebayError as error:
         raise SystemExit(f"forebay: {error}") from None
     logging.captureWarnings(capture=True)
-    worker = faust.Worker(house.app, loglevel=log_level, quiet=True, redirect_stdouts=False)
+    worker = Worker(house.app, loglevel=log_level, quiet=True, redirect_stdouts=False)
     worker.spinner = None  # it writes to the terminal, even where there is none
     worker.execute_from_commandline()
 

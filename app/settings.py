@@ -29,12 +29,17 @@ class Settings(BaseSettings):
     request_bytes_max: Annotated[int, Field(ge=1024, le=64 * MIB)] = MIB
     in_flight_bytes_max: Annotated[int, Field(ge=MIB)] = 64 * MIB
     log_bytes_max: Annotated[int, Field(ge=16 * MIB)] = 10 * 1024 * MIB
+    disk_reserve_bytes: Annotated[int, Field(ge=0)] = 256 * MIB
     events_retention_s: Annotated[float, Field(ge=0)] = 24 * 3600.0
     failed_files_retention_s: Annotated[float, Field(ge=0)] = 7 * 24 * 3600.0
     template_processes: Annotated[int, Field(ge=1, le=64)] = 1
     template_deadline_s: Annotated[float, Field(gt=0, le=60)] = 1.0
     template_memory_bytes_max: Annotated[int, Field(ge=64 * MIB)] = 256 * MIB
-    crash_at: str = Field(default="", validation_alias=AliasChoices("FOREBAY_CRASH_AT", "crash_at"))
+    crash_at: str = Field(
+        default="",
+        pattern=r"^([a-z-]+(:[1-9][0-9]*)?)?$",
+        validation_alias=AliasChoices("FOREBAY_CRASH_AT", "crash_at"),
+    )
 
     @field_validator("data_dir")
     @classmethod

@@ -17,5 +17,5 @@ def open_destination(url: str) -> Destination:
     scheme = re.match(r"([a-z][a-z0-9+.-]*)://", url)
     if scheme is None or scheme[1] not in DESTINATIONS:
         kinds = ", ".join(f"{kind}://" for kind in DESTINATIONS)
-        raise SettingInvalid(f"destination: must be a URL that begins with one of {kinds}")
+        raise SettingInvalid(f"FOREBAY_DESTINATION: must be a URL that begins with one of {kinds}")
     return DESTINATIONS[scheme[1]](url)

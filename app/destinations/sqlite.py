@@ -63,7 +63,7 @@ def open_sqlite(url: str) -> "Sqlite":
     path = url.removeprefix("sqlite:///")
     if path in {url, ""} or path.endswith("/") or "?" in path or "\0" in path:
         raise SettingInvalid(
-            "destination: a SQLite file is sqlite:///relative/path.db or sqlite:////absolute/path.db, without options"
+            "FOREBAY_DESTINATION: a SQLite file is sqlite:///relative/path.db or sqlite:////absolute/path.db"
         )
     return Sqlite(Path(path))
 

@@ -25,12 +25,12 @@ def open_local_staging(url: str) -> "LocalStaging":
     """`file:///absolute/directory` or `file://relative/directory`; made if it is not there. Raises SettingInvalid."""
     path = url.removeprefix("file://")
     if path in {url, ""} or "?" in path or "\0" in path:
-        raise SettingInvalid("staging: a directory is file:///absolute/directory or file://relative/directory")
+        raise SettingInvalid("FOREBAY_STAGING: a directory is file:///absolute/directory or file://relative/directory")
     directory = Path(path).absolute()
     try:
         _take_over(directory)
     except OSError as error:
-        raise SettingInvalid(f"staging: the directory {directory} cannot be used: {error.strerror}") from error
+        raise SettingInvalid(f"FOREBAY_STAGING: the directory {directory} cannot be used: {error.strerror}") from error
     return LocalStaging(directory)
 
 
@@ -42,7 +42,7 @@ def _take_over(directory: Path) -> None:
         return
     if found:
         raise SettingInvalid(
-            f"staging: the directory {directory} holds other files, which would be swept; "
+            f"FOREBAY_STAGING: the directory {directory} holds other files, which would be swept; "
             f"name an empty one (or put a file {MARKER} into it, if all of them are Forebay's)"
         )
     (directory / MARKER).touch()
@@ -67,8 +67,11 @@ class LocalStaging:
     def read(self, staged: StagedFile) -> bytes:
         """See Staging."""
         path = self._path(staged.name)
-        with _as_staging_failed(f"staged file {staged.name}"), path.open("rb") as file:
-            content = file.read(staged.bytes + 1)
+        with _as_staging_failed(f"staged file {staged.name}"):
+            if not path.exists() and (self._directory / MARKER).exists():  # else all of staging went away
+                raise StagedFileGone(f"staged file {staged.name}: it is not there")
+            with path.open("rb") as file:
+                content = file.read(staged.bytes + 1)
         if len(content) != staged.bytes:
             raise StagingFailed(f"staged file {staged.name}: its length is not the recorded {staged.bytes} bytes")
         if zlib.crc32(content) != staged.crc32:
@@ -115,8 +118,6 @@ def _is_plain(part: str) -> bool:
 def _as_staging_failed(subject: str) -> Iterator[None]:
     try:
         yield
-    except FileNotFoundError as error:
-        raise StagedFileGone(f"{subject}: it is not there") from error
     except OSError as error:
         raise StagingFailed(f"{subject}: {error.strerror or error}") from error
 

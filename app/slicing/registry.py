@@ -17,5 +17,5 @@ def open_staging(url: str) -> Staging:
     scheme = re.match(r"([a-z][a-z0-9+.-]*)://", url)
     if scheme is None or scheme[1] not in STAGINGS:
         kinds = ", ".join(f"{kind}://" for kind in STAGINGS)
-        raise SettingInvalid(f"staging: must be a URL that begins with one of {kinds}")
+        raise SettingInvalid(f"FOREBAY_STAGING: must be a URL that begins with one of {kinds}")
     return STAGINGS[scheme[1]](url)

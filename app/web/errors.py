@@ -13,12 +13,12 @@
     ├── ClientGone              the client left; nobody reads the answer
     └── Unexpected              a fault of ours, found in the log by the request's id
 
-The house's own LogFailed and DefinitionRefused (app/errors.py) are answered as well.
+The house's own LogFailed, LoadFailed and DefinitionRefused (app/errors.py) are answered as well.
 """
 
 from collections.abc import Collection
 
-from app.errors import DefinitionRefused, LogFailed
+from app.errors import DefinitionRefused, LoadFailed, LogFailed
 
 
 class Refusal(Exception):
@@ -81,4 +81,4 @@ class Unexpected(Refusal):
     """A fault of ours; what it was stands in the log."""
 
 
-ANSWERED = (Refusal, LogFailed, DefinitionRefused)  # what an API's form of errors must know
+ANSWERED = (Refusal, LogFailed, LoadFailed, DefinitionRefused)  # what an API's form of errors must know

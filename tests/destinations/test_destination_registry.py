@@ -15,7 +15,7 @@ def test_a_url_opens_the_destination_of_its_scheme():
     ["", "secret", "sqlite", "sqlite:/x", "secret://x", "postgres://me:secret@host/db", "SQLITE:///x", " sqlite:///x"],
 )
 def test_another_scheme_is_refused_without_showing_the_url(url):
-    with pytest.raises(SettingInvalid, match=r"^destination: .*sqlite://") as failure:
+    with pytest.raises(SettingInvalid, match=r"^FOREBAY_DESTINATION: .*sqlite://") as failure:
         open_destination(url)
     assert "secret" not in str(failure.value)
     assert "\n" not in str(failure.value)

@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from app.errors import SettingInvalid, StagingFailed
+from app.errors import SettingInvalid, StagedFileGone, StagingFailed
+from app.model.staged import StagedFile
 from app.slicing.local_staging import MARKER, LocalStaging, open_local_staging
 from app.slicing.registry import STAGINGS, open_staging
 
@@ -37,7 +38,7 @@ def test_a_url_names_an_absolute_or_a_relative_directory(tmp_path, monkeypatch):
     "url", ["", "secret", "secret://x", "s3://me:secret@host/db", "file:/x", "file://", "file:///x?secret"]
 )
 def test_another_url_is_refused_without_showing_it(url):
-    with pytest.raises(SettingInvalid, match=r"^staging: .*file://") as failure:
+    with pytest.raises(SettingInvalid, match=r"^FOREBAY_STAGING: .*file://") as failure:
         open_staging(url)
     assert "secret" not in str(failure.value)
 
@@ -114,4 +115,14 @@ def test_a_directory_that_went_away_fails_every_call(staging, directory):
         staging.write("export/a", b"rows")
     with pytest.raises(StagingFailed, match="No such file or directory"):
         staging.names()
+    with pytest.raises(StagingFailed, match="No such file or directory") as failure:
+        staging.read(StagedFile("export/a", 4, 0))
+    assert not isinstance(failure.value, StagedFileGone)
     staging.delete("a")
+
+
+def test_a_file_that_is_gone_is_told_from_a_staging_that_is_gone(staging):
+    staged = staging.write("export/a", b"rows")
+    staging.delete("export/a")
+    with pytest.raises(StagedFileGone, match="it is not there"):
+        staging.read(staged)

@@ -27,9 +27,12 @@ async def output_of(server: Server, **settings: str) -> tuple[int, str]:
     ("settings", "said"),
     [
         ({"partitions": "many"}, "forebay: FOREBAY_PARTITIONS: "),
-        ({"destination": "mysql://user:secret@host/db"}, "forebay: destination: must be a URL that begins with one of"),
+        (
+            {"destination": "mysql://user:secret@host/db"},
+            "forebay: FOREBAY_DESTINATION: must be a URL that begins with one of",
+        ),
         ({"broker": "nats://host"}, "forebay: FOREBAY_BROKER: must be embedded:///"),
-        ({"staging": "s3://bucket"}, "forebay: staging: must be a URL that begins with one of"),
+        ({"staging": "s3://bucket"}, "forebay: FOREBAY_STAGING: must be a URL that begins with one of"),
         ({"host": "256.0.0.1"}, "forebay: FOREBAY_HOST, FOREBAY_PORT: cannot listen on 256.0.0.1"),
     ],
 )

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from aiohttp import web
 
-from app.errors import DefinitionRefused, LogFailed, LogFull
+from app.errors import DefinitionRefused, LoadFailed, LogFailed, LogFull
 from app.model.conditions import format_size
 from app.web import errors
 from app.web.body import ENCODINGS_READ
@@ -122,6 +122,7 @@ def _later(_error: Exception) -> Mapping[str, str]:
 KINDS = (
     _Kind(LogFull, 429, "tooManyRequests", lambda _e, _r: "too many events at once, try again later", _later),
     _Kind(LogFailed, 503, "serviceUnavailable", lambda _e, _r: "the log does not answer, try again later", _later),
+    _Kind(LoadFailed, 503, "serviceUnavailable", lambda _e, _r: "the destination does not answer, try again", _later),
     _Kind(errors.Overloaded, 429, "tooManyRequests", lambda _e, _r: "too many requests at once, try again", _later),
     _Kind(errors.NotReady, 503, "serviceUnavailable", lambda _e, _r: "the service is starting, try again", _later),
     _Kind(errors.PathUnknown, 404, "endpointNotFound", lambda _e, r: f'no endpoint found for path "{r.path}"'),
