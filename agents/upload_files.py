@@ -32,7 +32,7 @@ from tables.files import FilesTable, FileStatus
 
 logger = logging.getLogger(__name__)
 
-REJECTED_AFTER_S = (120.0, 600.0, 900.0)  # after the first attempt, the second, all others
+REJECTED_FIRST_S, REJECTED_SECOND_S, REJECTED_LATER_S = 120.0, 600.0, 900.0
 RETRYABLE_MAX_S = 30.0
 DOUBLINGS_MAX = 16
 FINISHED_LISTED_MAX = 20
@@ -250,7 +250,7 @@ def upload_files(streams: Streams, partitions: OwnedPartitions[FiledPartition]) 
 
 
 def _rejected_after_s(attempts: int) -> float:
-    return REJECTED_AFTER_S[min(attempts, len(REJECTED_AFTER_S)) - 1]
+    return {1: REJECTED_FIRST_S, 2: REJECTED_SECOND_S}.get(attempts, REJECTED_LATER_S)
 
 
 def _retryable_after_s(error: Retryable, attempts: int) -> float:

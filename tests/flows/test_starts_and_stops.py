@@ -29,7 +29,7 @@ async def output_of(server: Server, **settings: str) -> tuple[int, str]:
         ({"partitions": "many"}, "forebay: FOREBAY_PARTITIONS: "),
         (
             {"destination": "mysql://user:secret@host/db"},
-            "forebay: FOREBAY_DESTINATION: must be a URL that begins with one of",
+            "forebay: FOREBAY_DESTINATION: must be a URL",
         ),
         ({"broker": "nats://host"}, "forebay: FOREBAY_BROKER: must be embedded:///"),
         ({"staging": "s3://bucket"}, "forebay: FOREBAY_STAGING: must be a URL that begins with one of"),
