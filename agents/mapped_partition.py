@@ -189,12 +189,12 @@ class MappedPartition:
     async def _map(self, records: Sequence[Record]) -> bool:
         """Whether the records are mapped now; not if another owner has cut meanwhile (see `_cut`)."""
         packs = _packs(records)
-        if not packs:
-            return True
-        await self._room.keeper.reached(max(pack.revision for _, pack in packs))
+        await self._room.keeper.reached(max((pack.revision for _, pack in packs), default=0))
         if not await self._follow_definitions(records[0].offset):
             return False
         self._uncut.begin(clock.now_us())
+        if not packs:
+            return True
         wanted = self._route(packs)
         results = await asyncio.gather(*(self._room.mapper_of(one.export).map(one.arrived) for one in wanted))
         for one, mapped in zip(wanted, results, strict=True):
