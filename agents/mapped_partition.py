@@ -284,6 +284,7 @@ class MappedPartition:
         uncut, begin, end = self._uncut, self.cuts.end, self._position
         staged, dead_letters = await asyncio.to_thread(self._stage, uncut)
         return Cut(
+            life=self.cuts.fold.lives[-1].log_id,
             begin=begin,
             end=end,
             revision=self._revision,

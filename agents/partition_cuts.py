@@ -63,7 +63,7 @@ class PartitionCuts:
     async def propose(self, cut: Cut) -> bool:
         """Append a cut, unless an earlier try has; whether it counts. Raises LogFailed: propose it again."""
         await self.read()
-        if self.fold.end == cut.begin:
+        if (self.fold.log_id, self.fold.end) == (cut.life, cut.begin):
             await self._log().append([NewRecord(CUTS, self._partition, None, encode_cut(cut))])
             await self.read()
         return self._last == cut
@@ -73,19 +73,20 @@ class PartitionCuts:
 
         Without `watermarks` (the destination is away) nobody can tell, so a new life begins. Raises LogFailed.
         """
-        start, end = await self._log().bounds(self._events_tp)
         while True:
+            start, end = await self._log().bounds(self._events_tp)
             log_id = self.fold.log_id
             if log_id is None:
-                life = Life(token_hex(8), start, None)
+                life = Life(token_hex(8), start, after=None, cut_end=None)
             elif watermarks is None or self._went_back(watermarks, log_id, end):
                 logger.warning("partition %s begins a new life of the log at offset %s", self._partition, end)
-                life = Life(token_hex(8), end, log_id)
+                life = Life(token_hex(8), end, after=log_id, cut_end=self.fold.end)
             else:
                 return
             await self._log().append([NewRecord(CUTS, self._partition, None, encode_cut(life))])
             await self.read()
-            watermarks = watermarks or ()
+            if self.fold.log_id == life.log_id:
+                return
 
     def _went_back(self, watermarks: Iterable[Watermark], log_id: str, end: int) -> bool:
         known_end = max((mark.end for mark in watermarks if mark.log_id == log_id), default=0)

@@ -125,11 +125,11 @@ async def _pass_time_in(log: EmbeddedLog, partition: int, count: int) -> int:
     cut_log = CutLog()
     async for record in read_all(log, TP(CUTS, partition)):
         cut_log.apply(decode_cut(record.value or b""))
-    begin = cut_log.end or 0
+    begin, life = cut_log.end or 0, cut_log.log_id or ""
     value = encode_pack(0, [Event("nobody", now_us(), "203.0.113.7", HEADERS, load.body_of(0))])
     await log.append([NewRecord(EVENTS, partition, None, value)] * count)
     counts = {"nobody": ReceiverCounts(accepted=1, unrouted=1)}
-    cuts = [Cut(at, at + 1, revision=0, cut_us=now_us(), receivers=counts) for at in range(begin, begin + count)]
+    cuts = [Cut(life, at, at + 1, revision=0, cut_us=now_us(), receivers=counts) for at in range(begin, begin + count)]
     await log.append([NewRecord(CUTS, partition, None, encode_cut(cut)) for cut in cuts])
     first, end = await log.bounds(TP(CUTS, partition))
     return end - first

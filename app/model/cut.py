@@ -45,12 +45,14 @@ class ChainEnd(msgspec.Struct, frozen=True):
 class Life(msgspec.Struct, frozen=True, tag="life"):
     """From `base` on, the partition's offsets belong to the log life `log_id`.
 
-    Counts only if `after` is the life that was the last one (None: the partition's first).
+    Counts only if nothing came between: `after` is the last life (None: this is the first), and `cut_end` is where the
+    last cut that counts ended.
     """
 
     log_id: str
     base: int
     after: str | None
+    cut_end: int | None
 
 
 class Totals(msgspec.Struct, frozen=True):
@@ -60,15 +62,17 @@ class Totals(msgspec.Struct, frozen=True):
     chains: tuple[ChainEnd, ...]
     receivers: dict[str, ReceiverCounts]
     exports: dict[str, ExportCounts]
+    arrival_last_us: int
 
 
 class Cut(msgspec.Struct, frozen=True, tag="cut", omit_defaults=True):
     """The messages [begin, end) were mapped under `revision` of the definitions.
 
-    Counts only if `begin` is where the last cut that counts ended. `checkpoint` holds the totals before this cut.
-    `arrival_last_us` is the latest arrival among its events.
+    Counts only if `life` is the last life, and `begin` is where the last cut that counts ended. `checkpoint` holds the
+    totals before this cut. `arrival_last_us` is the latest arrival among its events.
     """
 
+    life: str
     begin: int
     end: int
     revision: int

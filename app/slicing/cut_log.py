@@ -26,7 +26,7 @@ class CutLog:
         return self._live(record) if isinstance(record, Life) else self._cut(record)
 
     def _live(self, life: Life) -> bool:
-        if life.after != self.log_id:
+        if (life.after, life.cut_end) != (self.log_id, self.end):
             return False
         self.lives.append(life)
         if self.end is None or life.base < self.end:
@@ -36,7 +36,7 @@ class CutLog:
     def _cut(self, cut: Cut) -> bool:
         if self.end is None and cut.checkpoint is not None:
             self._restore(cut.checkpoint, cut.begin)
-        if cut.begin != self.end or cut.end <= cut.begin:
+        if (cut.life, cut.begin) != (self.log_id, self.end) or cut.end <= cut.begin:
             return False
         self.end = cut.end
         self.arrival_last_us = max(self.arrival_last_us, cut.arrival_last_us)
@@ -54,6 +54,7 @@ class CutLog:
         self.chains = {(chain.export, chain.log_id): chain for chain in totals.chains}
         self.receivers = dict(totals.receivers)
         self.exports = dict(totals.exports)
+        self.arrival_last_us = totals.arrival_last_us
 
     @property
     def log_id(self) -> str | None:
@@ -75,4 +76,5 @@ class CutLog:
             chains=tuple(chain for chain in self.chains.values() if export_lives(chain.export)),
             receivers={uid: counts for uid, counts in self.receivers.items() if receiver_lives(uid)},
             exports={uid: counts for uid, counts in self.exports.items() if export_lives(uid)},
+            arrival_last_us=self.arrival_last_us,
         )
