@@ -50,7 +50,11 @@ class PartitionCuts:
         return self.fold.end or 0
 
     async def read(self) -> None:
-        """Fold the log to its end. Raises LogFailed."""
+        """Fold the log to its end; from the first cut that stands, if others were trimmed unread. Raises LogFailed."""
+        first, _ = await self._log().bounds(self._tp)
+        if first > self._read_until:
+            self.fold, self._last, self._read_until = CutLog(), None, first
+            self.standing.clear()
         while (run := await self._log().read(self._tp, self._read_until, bytes_max=READ_BYTES_MAX)).records:
             for entry in run.records:
                 record = decode_cut(entry.value or b"")

@@ -70,8 +70,12 @@ class Ledger:
 
     async def _read_on(self) -> None:
         log = self._log()
-        for partition, cut_log in enumerate(self._cut_logs):
+        for partition in range(len(self._cut_logs)):
             tp = TP(CUTS, partition)
+            first, _ = await log.bounds(tp)
+            if first > self._positions[partition]:  # trimmed unread: the first that stands has the totals before it
+                self._cut_logs[partition], self._positions[partition] = CutLog(), first
+            cut_log = self._cut_logs[partition]
             while (run := await log.read(tp, self._positions[partition], bytes_max=READ_BYTES_MAX)).records:
                 for record in run.records:
                     cut_log.apply(decode_cut(record.value or b""))
