@@ -76,6 +76,7 @@ class MappedPartition:
         self._announcer = Announcer(room.streams, room.log, room.staging)
         self._announced_to = 0
         self._fences: list[int] = []
+        self._loaded: dict[tuple[str, str], int] = {}
         self._position = 0
         self._revision = 0
         self._uncut = Uncut()
@@ -94,8 +95,8 @@ class MappedPartition:
         await until_done(self.cuts.read, what, LogFailed)
         watermarks = await self._watermarks()
         await until_done(lambda: self.cuts.begin_life(watermarks), what, LogFailed)
-        loaded = {(mark.export, mark.log_id): mark.end for mark in watermarks or ()}
-        await self._announce(loaded)
+        self._loaded = {(mark.export, mark.log_id): mark.end for mark in watermarks or ()}
+        await self._announce(self._loaded)
         room.crash.reach("announced-again")
         self._fences = self.cuts.fences(watermarks or ())
         self._start_anew()
@@ -300,13 +301,17 @@ class MappedPartition:
     def _slice(self, export_uid: str, staged: StagedFile, begin: int, end: int) -> Slice:
         log_id = self.cuts.fold.log_id_at(begin)
         chain = self.cuts.fold.chains.get((export_uid, log_id))
+        previous = None if chain is None else chain.end
+        loaded = self._loaded.get((export_uid, log_id), -1)
+        if begin >= loaded > (-1 if previous is None else previous):
+            previous = loaded  # an older log was put back: what lies between is loaded, by slices it does not know
         return self._uncut.slices[export_uid].closed(
             staged,
             log_id=log_id,
             partition=self.partition,
             begin=begin,
             end=end,
-            previous=None if chain is None else chain.end,
+            previous=previous,
             events_before=0 if chain is None else chain.events_total,
             revision=self._revision,
         )
