@@ -1,0 +1,352 @@
+"""Fakes of what stands below the agents: a log, staging, a destination, an app. They keep their promises, or fail."""
+
+import asyncio
+import copy
+import zlib
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+from faust.types import TP
+
+from app.destinations.base import Capabilities, Load, Loaded, Watermark
+from app.destinations.rules import plan_load
+from app.errors import LogFailed, MappingFailed, StagedFileGone, StagingFailed
+from app.mapping.arrived import Arrived
+from app.model.column import Column, ColumnType
+from app.model.conditions import Conditions
+from app.model.event import Event
+from app.model.export import Export
+from app.model.mapping import Mapping, TableId
+from app.model.receiver import Receiver
+from app.model.staged import StagedFile
+from app.streams import CUTS, DEAD_LETTERS, DEFINITIONS, EVENTS, FILES, SLICES, Streams
+from app.transports.log import NewRecord, Record, Run
+
+PROJECT = 1
+RECORDS_MAX = 1000
+
+
+class Act(NamedTuple):
+    """What happens to a call: a part of it takes effect, then it fails or not."""
+
+    share: float = 1.0
+    error: Exception | None = None
+
+
+DONE = Act()
+
+
+def fails_before(error: Exception) -> Act:
+    return Act(0.0, error)
+
+
+def fails_after(error: Exception) -> Act:
+    return Act(1.0, error)
+
+
+Gate = Callable[[str, Any], Awaitable[Act]]
+
+
+async def open_gate(_call: str, _what: Any) -> Act:
+    return DONE
+
+
+class Script:
+    """A gate that lets the next calls of a kind end as was planned; all others go through. `calls` remembers all."""
+
+    def __init__(self) -> None:
+        self._planned: dict[str, deque[Act]] = {}
+        self.calls: list[tuple[str, Any]] = []
+        self.before: dict[str, Callable[[], Any]] = {}
+
+    def plan(self, call: str, *acts: Act) -> None:
+        """`call` is `append`, or `append events` for that topic only."""
+        self._planned.setdefault(call, deque()).extend(acts)
+
+    def next(self, call: str, what: Any) -> Act:
+        self.calls.append((call, what))
+        for name in (f"{call} {what}", call):
+            if name in self.before:
+                self.before.pop(name)()
+            if self._planned.get(name):
+                return self._planned[name].popleft()
+        return DONE
+
+    async def __call__(self, call: str, what: Any) -> Act:
+        return self.next(call, what)
+
+    def count(self, call: str) -> int:
+        return sum(call in (name, f"{name} {what}") for name, what in self.calls)
+
+
+class FakePartition:
+    """Records from `first` on."""
+
+    def __init__(self) -> None:
+        self.first = 0
+        self.records: list[Record] = []
+
+    @property
+    def end(self) -> int:
+        return self.first + len(self.records)
+
+
+class FakeStore:
+    """What all views of a log share."""
+
+    def __init__(self, partitions: int) -> None:
+        topics = dict.fromkeys([EVENTS, CUTS, SLICES, FILES, DEAD_LETTERS], partitions) | {DEFINITIONS: 1}
+        self.partitions = {TP(topic, n): FakePartition() for topic, count in topics.items() for n in range(count)}
+        self.grown: asyncio.Event | None = None
+
+    def add(self, record: NewRecord) -> int:
+        partition = self.partitions[TP(record.topic, record.partition)]
+        offset = partition.end
+        partition.records.append(Record(offset, 0, record.key, record.value, record.headers))
+        if self.grown is not None:
+            self.grown.set()
+            self.grown = None
+        return offset
+
+    def copy(self) -> dict[TP, FakePartition]:
+        return copy.deepcopy(self.partitions)
+
+    def records(self, topic: str, partition: int = 0) -> list[Record]:
+        return list(self.partitions[TP(topic, partition)].records)
+
+    def all_records(self, topic: str) -> list[Record]:
+        return [record for tp, part in self.partitions.items() if tp.topic == topic for record in part.records]
+
+
+class FakeLog:
+    """One worker's view of a log in memory. The gate decides about each call."""
+
+    def __init__(self, store: FakeStore, gate: Gate = open_gate) -> None:
+        self.store = store
+        self.gate = gate
+        self.seeks: dict[TP, int] = {}
+        self.used = 0
+
+    async def append(self, records: Sequence[NewRecord]) -> list[int]:
+        act = await self.gate("append", records[0].topic if records else "")
+        taken = records[: round(len(records) * act.share)]
+        offsets = [self.store.add(record) for record in taken]
+        if act.error is not None:
+            raise act.error
+        return offsets
+
+    async def read(self, tp: TP, offset: int, *, bytes_max: int) -> Run:
+        act = await self.gate("read", tp.topic)
+        if act.error is not None:
+            raise act.error
+        return self.peek(tp, offset, bytes_max=bytes_max, share=act.share)
+
+    def peek(self, tp: TP, offset: int, *, bytes_max: int = 1 << 30, share: float = 1.0) -> Run:
+        """As `read`, at once. A small `share` gives fewer records, at least one."""
+        partition = self.store.partitions[tp]
+        start = max(offset, partition.first) - partition.first
+        found, size = [], 0
+        wanted = partition.records[start : start + RECORDS_MAX]
+        for record in wanted[: max(1, round(len(wanted) * share))]:
+            size += len(record.value or b"")
+            if found and size > bytes_max:
+                break
+            found.append(record)
+        return Run(tp, offset, found[-1].offset + 1 if found else max(offset, partition.first), found)
+
+    async def wait_beyond(self, tp: TP, offset: int, *, timeout_s: float) -> None:
+        try:
+            async with asyncio.timeout(timeout_s):
+                while self.store.partitions[tp].end <= offset:
+                    if self.store.grown is None:
+                        self.store.grown = asyncio.Event()
+                    await self.store.grown.wait()
+        except TimeoutError:
+            return
+
+    async def bounds(self, tp: TP) -> tuple[int, int]:
+        act = await self.gate("bounds", tp.topic)
+        if act.error is not None:
+            raise act.error
+        partition = self.store.partitions[tp]
+        return partition.first, partition.end
+
+    async def delete_before(self, tp: TP, offset: int) -> None:
+        await self.gate("delete_before", tp.topic)
+        partition = self.store.partitions[tp]
+        gone = min(max(offset - partition.first, 0), len(partition.records))
+        partition.first += gone
+        del partition.records[:gone]
+
+    async def seek(self, tp: TP, offset: int) -> None:
+        await self.gate("seek", tp.topic)
+        self.seeks[tp] = offset
+
+    async def used_bytes(self) -> int:
+        return self.used
+
+
+class FakeStaging:
+    """Staging in a dict; `history` remembers also what was deleted. `script` may let calls fail."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.history: dict[str, bytes] = {}
+        self.act: Callable[[str, str], Act] = lambda _call, _what: DONE
+
+    def write(self, name: str, content: bytes) -> StagedFile:
+        act = self.act("write", name)
+        assert name not in self.history, "a name is used once"
+        if act.share:
+            self.files[name] = self.history[name] = content
+        _raise(act)
+        return StagedFile(name, len(content), zlib.crc32(content))
+
+    def read(self, staged: StagedFile) -> bytes:
+        _raise(self.act("read", staged.name))
+        content = self.files.get(staged.name)
+        if content is None:
+            raise StagedFileGone(f"staged file {staged.name}: it is not there")
+        if (len(content), zlib.crc32(content)) != (staged.bytes, staged.crc32):
+            raise StagingFailed(f"staged file {staged.name} is not what it was")
+        return content
+
+    def delete(self, name: str) -> None:
+        act = self.act("delete", name)
+        if act.share:
+            self.files.pop(name, None)
+        _raise(act)
+
+    def names(self) -> list[tuple[str, float]]:
+        return [(name, 0.0) for name in self.files]
+
+
+class FakeDestination:
+    """Tables and watermarks in memory, by the rules that all destinations share. Rows are counted, by export too."""
+
+    capabilities = Capabilities()
+
+    def __init__(self) -> None:
+        self.marks: dict[tuple[str, str, int], Watermark] = {}
+        self.rows: dict[str, Counter[tuple[str | None, ...]]] = {}
+        self.tables: dict[TableId, list[tuple[str | None, ...]]] = {}
+        self.prepared: list[Mapping] = []
+        self.loads: list[Load] = []
+        self.act: Callable[[str, Any], Act] = lambda _call, _what: DONE
+
+    def prepare(self, mapping: Mapping) -> None:
+        act = self.act("prepare", mapping)
+        if act.share:
+            self.prepared.append(mapping)
+        _raise(act)
+
+    def load(self, load: Load) -> Loaded:
+        act = self.act("load", load)
+        if not act.share:
+            _raise(act)
+        plan = plan_load(load, self.watermarks_of(load.export))
+        rows = [tuple(row) for part in plan.slices for row in part.open_rows()] if not load.dropped else []
+        self.marks |= {(mark.export, mark.log_id, mark.partition): mark for mark in plan.watermarks}
+        if not load.mapping.incremental and plan.slices:
+            self.tables[load.mapping.table_id] = []
+        self.tables.setdefault(load.mapping.table_id, []).extend(rows)
+        self.rows.setdefault(load.export, Counter()).update(rows)
+        self.loads.append(load)
+        _raise(act)
+        return Loaded(len(rows), len(plan.slices), plan.skipped)
+
+    def watermarks(self, exports: Iterable[str] | None = None) -> list[Watermark]:
+        _raise(self.act("watermarks", None))
+        if exports is None:
+            return list(self.marks.values())
+        return [mark for export in exports for mark in self.watermarks_of(export)]
+
+    def watermarks_of(self, export: str) -> list[Watermark]:
+        return [mark for mark in self.marks.values() if mark.export == export]
+
+    def forget(self, export: str) -> None:
+        self.marks = {key: mark for key, mark in self.marks.items() if mark.export != export}
+
+    def close(self) -> None:
+        return
+
+
+def _raise(act: Act) -> None:
+    if act.error is not None:
+        raise act.error
+
+
+class FakeConsumer:
+    def __init__(self) -> None:
+        self.paused: set[TP] = set()
+
+    def pause_partitions(self, tps: set[TP]) -> None:
+        self.paused |= tps
+
+    def resume_partitions(self, tps: set[TP]) -> None:
+        self.paused -= tps
+
+
+class FakeApp:
+    """What agents ask of a Faust app beside the log: tables in a dict, a consumer that pauses, and its end."""
+
+    def __init__(self) -> None:
+        self.consumer = FakeConsumer()
+        self.tables_made: dict[str, dict[Any, Any]] = {}
+        self.crashed: list[BaseException] = []
+
+    def Table(self, name: str, **_options: Any) -> dict[Any, Any]:  # noqa: N802 -- Faust's name
+        return self.tables_made.setdefault(name, {})
+
+    async def crash(self, error: BaseException) -> None:
+        self.crashed.append(error)
+
+
+def fake_streams(partitions: int = 1, app: FakeApp | None = None) -> Streams:
+    topics = dict.fromkeys(["events", "cuts", "slices", "files", "dead_letters", "definitions"])
+    return Streams(app=app or FakeApp(), partitions=partitions, **topics)  # type: ignore[arg-type]
+
+
+class FakeMapper:
+    """One column: the body. What `fails` says cannot be mapped."""
+
+    waits = False
+
+    def __init__(self, fails: Callable[[Event], bool] = lambda event: event.body.startswith(b"bad")) -> None:
+        self._fails = fails
+        self.before: Callable[[], Awaitable[Any]] | None = None
+        self.mapped: list[Arrived] = []
+
+    async def map(self, events: Sequence[Arrived]) -> list[Any]:
+        if self.before is not None:
+            await self.before()
+        self.mapped.extend(events)
+        return [
+            MappingFailed("it is bad") if self._fails(arrived.event) else (arrived.event.body.decode(),)
+            for arrived in events
+        ]
+
+
+# nouns
+
+
+def a_mapping(table: str = "t", *, incremental: bool = True) -> Mapping:
+    return Mapping(TableId("in", "c-b", table), (Column("body", ColumnType.BODY),), incremental)
+
+
+def an_export(uid: str = "x", receiver_uid: str = "r", **changes: Any) -> Export:
+    given = {"mapping": a_mapping(uid), "conditions": Conditions(count=1000, time_s=300.0), **changes}
+    return Export(uid=uid, receiver_uid=receiver_uid, id=uid, name=uid, **given)
+
+
+def a_receiver(uid: str = "r", *exports: Export, **changes: Any) -> Receiver:
+    return Receiver(uid=uid, project_id=PROJECT, id=uid, name=uid, secret="s" * 48, exports=exports, **changes)
+
+
+def an_event(body: str = "1", receiver: str = "r", arrival_us: int = 1, **changes: Any) -> Event:
+    return Event(receiver, arrival_us, "127.0.0.1", (), body.encode(), **changes)
+
+
+LOG_FAILED = LogFailed("the log is away")
+STAGING_FAILED = StagingFailed("no room")
