@@ -12,7 +12,7 @@ from app.streams import Streams
 
 logger = logging.getLogger(__name__)
 
-CHECK_DUE_EVERY_S = 0.1
+CHECK_DUE_EVERY_S = 0.05
 
 
 class Cutter(Service):

@@ -40,6 +40,7 @@ from app.transports.log import Log, Record, Run
 logger = logging.getLogger(__name__)
 
 RUNS_WAITING_MAX = 2
+CUT_PAUSE_US = 100_000
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ class MappedPartition:
         self._position = 0
         self._revision = 0
         self._uncut = Uncut()
+        self._cut_us = 0
         self._unacked: list[tuple[int, Callable[[], Any]]] = []
         self._lock = asyncio.Lock()
         self._runs: asyncio.Queue[tuple[Run, Callable[[], Any]]] = asyncio.Queue()
@@ -168,7 +170,7 @@ class MappedPartition:
                     return
                 reached = records[0].offset if records else run.next
                 self._position = reached if border is None else min(border, reached)
-                if (self._position == border or self._uncut.is_due(clock.now_us())) and not await self._cut():
+                if (self._position == border or self._is_due(clock.now_us())) and not await self._cut():
                     return
             self._position = max(self._position, run.next)
             self._ack()
@@ -248,8 +250,13 @@ class MappedPartition:
         if self._lock.locked():
             return  # a run is being mapped: what is due is looked at behind it
         async with self._lock:
-            if self._uncut.is_due(now_us):
+            if self._is_due(now_us):
                 await self._cut()
+
+    def _is_due(self, now_us: int) -> bool:
+        """Cuts keep a pause, so that a small count under load does not make one for every few events."""
+        paused = 0 <= now_us - self._cut_us < CUT_PAUSE_US
+        return self._uncut.is_full() if paused else self._uncut.is_due(now_us)
 
     async def _cut(self) -> bool:
         """Close all open slices at the present position: stage, record, announce, ack.
@@ -271,6 +278,7 @@ class MappedPartition:
         self._room.crash.reach("cut")
         await self._announce({})
         self._room.crash.reach("announced")
+        self._cut_us = clock.now_us()
         self._uncut = Uncut()
         self._ack()
         return True

@@ -1,5 +1,6 @@
 """The command `forebay`."""
 
+import gc
 import logging
 import signal
 import sys
@@ -9,6 +10,8 @@ import faust
 
 from app.errors import ForebayError
 from app.settings import read_settings
+
+GARBAGE_LOOKED_FOR_EVERY_OBJECTS = 50_000
 
 
 class Worker(faust.Worker):
@@ -38,8 +41,19 @@ def serve(log_level: str) -> None:
         raise SystemExit(f"forebay: {error}") from None
     logging.captureWarnings(capture=True)
     worker = Worker(house.app, loglevel=log_level, quiet=True, redirect_stdouts=False)
+    settle_garbage()
     worker.spinner = None  # it writes to the terminal, even where there is none
     worker.execute_from_commandline()
+
+
+def settle_garbage() -> None:
+    """Take what the start has made out of the garbage collector's sight, and let it look less often.
+
+    Most objects of a request die by reference count; looking for cycles took a fifth of the time under load.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE_LOOKED_FOR_EVERY_OBJECTS, 20, 50)
 
 
 if __name__ == "__main__":

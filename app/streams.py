@@ -5,7 +5,9 @@ from hashlib import blake2b
 from typing import Any
 
 import faust
+from faust.tables.manager import TableManager
 from faust.types import TP
+from mode import Seconds
 
 from app.settings import Settings
 from app.transports.runs import run_topic
@@ -42,6 +44,15 @@ class Streams:
         return int.from_bytes(blake2b(uid.encode(), digest_size=8).digest()) % self.partitions
 
 
+class Tables(TableManager):
+    """Faust's, without the second that it waits for late tables: ours are all there before the start."""
+
+    async def sleep(self, n: Seconds) -> None:
+        """Sleep, but for the wait at the start."""
+        if self.recovery.started:
+            await super().sleep(n)
+
+
 def create_streams(settings: Settings) -> Streams:
     """The app of one worker. Opens nothing yet."""
     app = faust.App(
@@ -61,6 +72,7 @@ def create_streams(settings: Settings) -> Streams:
         web_router_enabled=False,
         web_stats_enabled=False,
         web_graph_enabled=False,
+        TableManager=Tables,
         stream_buffer_maxsize=RUNS_BUFFERED_MAX,
         stream_wait_empty=False,
         producer_linger=0,

@@ -37,11 +37,15 @@ class Uncut:
     def is_due(self, now_us: int) -> bool:
         """Whether the partition should be cut. Dead letters, and events that nobody wants, wait a second."""
         opened = [part.opened for part in self.slices.values()]
-        if sum(part.bytes for part in opened) + self._dead_bytes >= BYTES_MAX or due(opened, now_us):
+        if self.is_full() or due(opened, now_us):
             return True
         if opened and not self.dead:
             return False
         return bool(self._begun_us) and not 0 <= now_us - self._begun_us < WAIT_US
+
+    def is_full(self) -> bool:
+        """Whether it holds as much as may be held."""
+        return sum(part.opened.bytes for part in self.slices.values()) + self._dead_bytes >= BYTES_MAX
 
     def count(self, accepted: Mapping[str, int], unrouted: Mapping[str, int], arrival_last_us: int) -> None:
         """Add events, by receiver."""

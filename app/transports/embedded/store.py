@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple, Self
 from urllib.parse import quote
@@ -41,7 +42,7 @@ CREATE TABLE committed (
 """
 
 _encode_headers = msgspec.msgpack.Encoder().encode
-_decode_headers = msgspec.msgpack.Decoder(Headers).decode
+_decode_headers = lru_cache(1024)(msgspec.msgpack.Decoder(Headers).decode)  # few differ
 
 
 class Sync(StrEnum):
