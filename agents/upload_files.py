@@ -206,10 +206,12 @@ class FiledPartition:
         self._list(FileStatus.of(file))
 
     def _outcome(self, outcome: FileOutcome) -> None:
+        waiting = self._waiting.setdefault(outcome.export, Waiting())
+        if outcome.state is FileState.FAILED and outcome.id not in waiting.files:
+            return  # a zombie's: another owner has loaded the file meanwhile
         status = self._statuses.get(outcome.export, OrderedDict()).get(outcome.id)
         if status is not None:
             self._list(status.after(outcome))
-        waiting = self._waiting.setdefault(outcome.export, Waiting())
         if outcome.state is FileState.FAILED:
             waiting.outcomes[outcome.id] = outcome
             return
