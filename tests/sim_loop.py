@@ -4,6 +4,7 @@ What waits minutes takes no time, and the same program takes the same steps each
 """
 
 import asyncio
+import functools
 import selectors
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
@@ -56,3 +57,13 @@ def run_simulated(main: Coroutine[Any, Any, T]) -> T:
     """Run on a loop of its own."""
     with asyncio.Runner(loop_factory=SimLoop) as runner:
         return runner.run(main)
+
+
+def simulated(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    """A test that runs on a loop of its own, where waiting takes no time."""
+
+    @functools.wraps(test)
+    def run(*arguments, **options):
+        run_simulated(test(*arguments, **options))
+
+    return run

@@ -1,0 +1,441 @@
+import asyncio
+from collections import Counter
+
+import pytest
+from faust.types import TP
+
+from app.clock import now_us
+from app.errors import Rejected, Retryable, StagingFailed
+from app.model.change import DeleteExport
+from app.model.file import File, FileOutcome, FileState, FlushReason
+from app.model.slice import Slice
+from app.slicing.csv import encode_rows
+from app.streams import FILES
+from tests.agents.bench import Bench, settled
+from tests.fakes import LOG_FAILED, Act, a_mapping, a_receiver, an_export, fails_after, fails_before
+from tests.sim_loop import simulated
+
+FILES_TP = TP(FILES, 0)
+DAY_S = 86400.0
+
+
+def a_bench(**options) -> Bench:
+    bench = Bench(**options)
+    bench.define(a_receiver("r", an_export("x"), an_export("y")))
+    return bench
+
+
+def a_file(bench: Bench, begin: int, end: int, export: str = "x", **changes) -> File:
+    """Staged, and one row for each offset."""
+    rows = [(f"{export}{n}",) for n in range(begin, end)]
+    part = Slice(
+        export=export,
+        mapping_number=1,
+        log_id="log",
+        partition=0,
+        previous=begin or None,
+        begin=begin,
+        end=end,
+        staged=bench.staging.write(f"000/{export}{begin}-{end}", encode_rows(rows)),
+        rows=end - begin,
+        events=end - begin,
+        events_total=end,
+        opened_us=1,
+        revision=0,
+    )
+    given = {"closed_us": now_us(), "reason": FlushReason.COUNT, **changes}
+    return File(f"{export}-{begin}", export, "r", a_mapping(export), 1, (part,), 1, **given)
+
+
+def loaded_rows(bench: Bench, export: str = "x") -> list[str]:
+    return [row[0] for row in bench.destination.tables.get(a_mapping(export).table_id, [])]
+
+
+def outcomes(bench: Bench) -> list[tuple[str, FileState, int]]:
+    return [(one.id, one.state, one.attempts) for one in bench.files() if isinstance(one, FileOutcome)]
+
+
+def fail_loads(bench: Bench, *acts: Act, export: str = "x") -> list[Act]:
+    left = list(acts)
+
+    def act(call, what):
+        return left.pop(0) if call == "load" and what.export == export and left else Act()
+
+    bench.destination.act = act
+    return left
+
+
+async def take(worker, filed, first: int = 0) -> None:
+    filed.take(worker.run(FILES, first))
+    await settled()
+
+
+@simulated
+async def test_a_file_is_loaded_its_slices_deleted_and_its_outcome_recorded():
+    bench = a_bench()
+    worker = bench.worker()
+    filed = await worker.filed()
+    bench.put_file(a_file(bench, 0, 2))
+    await take(worker, filed)
+    assert loaded_rows(bench) == ["x0", "x1"]
+    assert bench.staging.files == {}
+    assert outcomes(bench) == [("x-0", FileState.LOADED, 0)]
+    await take(worker, filed, 1)
+    assert [(one.id, one.state) for one in worker.files_table.all()] == [("x-0", FileState.LOADED)]
+
+
+@simulated
+async def test_the_files_of_an_export_are_loaded_in_their_order():
+    bench = a_bench()
+    for begin in range(5):
+        bench.put_file(a_file(bench, begin, begin + 1))
+    fail_loads(bench, fails_before(Retryable("busy", after_s=1)))
+    await bench.worker().filed()
+    await asyncio.sleep(60)
+    assert loaded_rows(bench) == ["x0", "x1", "x2", "x3", "x4"]
+
+
+@simulated
+async def test_a_file_that_is_named_twice_is_loaded_once():
+    bench = a_bench()
+    file = a_file(bench, 0, 2)
+    bench.put_file(file)
+    bench.put_file(file)
+    worker = bench.worker()
+    filed = await worker.filed()
+    await settled()
+    bench.put_file(file)  # and again, after it was loaded
+    await take(worker, filed, 2)
+    assert Counter(loaded_rows(bench)) == {"x0": 1, "x1": 1}
+    assert set(outcomes(bench)) == {("x-0", FileState.LOADED, 0)}
+
+
+@simulated
+async def test_two_owners_load_a_file_once():
+    bench = a_bench()
+    bench.put_file(a_file(bench, 0, 2))
+    zombie, owner = bench.worker(), bench.worker()
+    await zombie.filed()
+    await owner.filed()
+    await settled()
+    assert loaded_rows(bench) == ["x0", "x1"]
+
+
+@simulated
+async def test_a_commit_whose_answer_was_lost_is_found_by_the_repeat():
+    bench = a_bench()
+    bench.put_file(a_file(bench, 0, 2))
+    fail_loads(bench, fails_after(Retryable("gone", after_s=1)))
+    await bench.worker().filed()
+    await asyncio.sleep(2)
+    assert loaded_rows(bench) == ["x0", "x1"]
+    assert outcomes(bench) == [("x-0", FileState.FAILED, 1), ("x-0", FileState.LOADED, 1)]
+
+
+@simulated
+async def test_the_next_owner_goes_on_after_a_commit_without_an_outcome():
+    bench = a_bench()
+    bench.put_file(a_file(bench, 0, 2))
+    first = bench.worker()
+    first.script.plan(f"append {FILES}", *[fails_before(LOG_FAILED)] * 100)
+    filed = await first.filed()
+    await settled()
+    await filed.close()
+    assert outcomes(bench) == []
+    assert bench.staging.files == {}
+    await bench.worker().filed()
+    await settled()
+    assert loaded_rows(bench) == ["x0", "x1"]
+    assert outcomes(bench) == [("x-0", FileState.LOADED, 0)]
+
+
+# failures
+
+
+async def seconds_until_asked(left: list[Act], meanwhile=lambda: None) -> int:
+    count, loop = len(left), asyncio.get_running_loop()
+    since_s = loop.time()
+    for _ in range(10_000):
+        if len(left) < count:
+            break
+        meanwhile()
+        await asyncio.sleep(0.5)
+    return round(loop.time() - since_s)
+
+
+@simulated
+async def test_a_destination_that_is_away_is_asked_again_soon_and_then_more_and_more_seldom():
+    bench = a_bench()
+    bench.put_file(a_file(bench, 0, 1))
+    left = fail_loads(bench, *[fails_before(Retryable("away", after_s=2.0))] * 8)
+    await bench.worker().filed()
+    await settled()
+    waited_s = []
+    while left:
+        waited_s.append(await seconds_until_asked(left))
+    assert waited_s == [2, 4, 8, 16, 30, 30, 30]
+    await asyncio.sleep(31)
+    assert loaded_rows(bench) == ["x0"]
+
+
+@simulated
+async def test_a_file_that_was_refused_waits_two_ten_and_then_fifteen_minutes():
+    bench = a_bench()
+    bench.put_file(a_file(bench, 0, 1))
+    left = fail_loads(bench, *[fails_before(Rejected("no such column"))] * 5)
+    worker = bench.worker()
+    filed = await worker.filed()
+    await settled()
+    waited_s = []
+    while left:  # its own outcomes come back, and do not wake it
+        waited_s.append(round(await seconds_until_asked(left, lambda: filed.take(worker.run(FILES, 0))), -1))
+    await settled()
+    await take(worker, filed)
+    assert waited_s == [120, 600, 900, 900]
+    statuses = [status for status in worker.files_table.all() if status.state is FileState.FAILED]
+    assert [(status.error, status.attempts) for status in statuses] == [("no such column", 5)]
+
+
+@simulated
+async def test_a_thousand_attempts_are_no_trouble():
+    bench = a_bench()
+    file = a_file(bench, 0, 1)
+    bench.put_file(file)
+    bench.put_file(FileOutcome(file.id, "x", FileState.FAILED, 1, attempts=2000, error="refused", retry_at_us=1))
+    fail_loads(bench, fails_before(Rejected("still")), fails_before(Retryable("away", after_s=1.0)))
+    worker = bench.worker()
+    await worker.filed()
+    await asyncio.sleep(1000)
+    assert loaded_rows(bench) == ["x0"]
+    assert worker.app.crashed == []
+
+
+@simulated
+async def test_the_next_owner_keeps_to_the_time_of_the_next_attempt():
+    bench = a_bench()
+    file = a_file(bench, 0, 1)
+    bench.put_file(file)
+    at_us = now_us() + 100 * 1_000_000
+    bench.put_file(FileOutcome(file.id, "x", FileState.FAILED, 1, attempts=1, error="refused", retry_at_us=at_us))
+    await bench.worker().filed()
+    await asyncio.sleep(90)
+    assert loaded_rows(bench) == []
+    await asyncio.sleep(20)
+    assert loaded_rows(bench) == ["x0"]
+
+
+@simulated
+async def test_one_export_that_is_stalled_stops_no_other():
+    bench = a_bench()
+    bench.put_file(a_file(bench, 0, 1, "x"))
+    bench.put_file(a_file(bench, 0, 1, "y"))
+    fail_loads(bench, *[fails_before(Rejected("never"))] * 1000)
+    worker = bench.worker()
+    filed = await worker.filed()
+    await settled()
+    bench.put_file(a_file(bench, 1, 2, "y"))
+    filed.take(worker.run(FILES))
+    await settled()
+    assert loaded_rows(bench, "y") == ["y0", "y1"]
+    assert loaded_rows(bench, "x") == []
+
+
+@simulated
+async def test_a_staged_file_that_is_not_what_it_was_fails_its_file_and_stays_for_a_retry():
+    bench = a_bench()
+    file = a_file(bench, 0, 1)
+    bench.put_file(file)
+    name = file.slices[0].staged.name
+    content, bench.staging.files[name] = bench.staging.files[name], b"damaged"
+    await bench.worker().filed()
+    await settled()
+    assert outcomes(bench) == [("x-0", FileState.FAILED, 1)]
+    bench.staging.files[name] = content
+    await asyncio.sleep(130)
+    assert loaded_rows(bench) == ["x0"]
+
+
+@simulated
+async def test_slices_that_cannot_be_deleted_now_do_not_stop_the_load():
+    bench = a_bench()
+    bench.put_file(a_file(bench, 0, 1))
+    bench.staging.act = lambda call, _: Act(0.0, StagingFailed("busy")) if call == "delete" else Act()
+    worker = bench.worker()
+    await worker.filed()
+    await settled()
+    assert outcomes(bench) == [("x-0", FileState.LOADED, 0)]
+    assert worker.app.crashed == []
+
+
+@simulated
+async def test_an_outcome_is_recorded_until_the_log_takes_it():
+    bench = a_bench()
+    bench.put_file(a_file(bench, 0, 1))
+    worker = bench.worker()
+    worker.script.plan(f"append {FILES}", fails_before(LOG_FAILED), fails_after(LOG_FAILED))
+    await worker.filed()
+    await asyncio.sleep(5)
+    assert set(outcomes(bench)) == {("x-0", FileState.LOADED, 0)}
+
+
+@simulated
+async def test_what_a_loader_cannot_handle_stops_the_worker():
+    bench = a_bench()
+    bench.put_file(a_file(bench, 0, 1))
+    fail_loads(bench, fails_before(ZeroDivisionError()))
+    worker = bench.worker()
+    await worker.filed()
+    await settled()
+    assert [type(error) for error in worker.app.crashed] == [ZeroDivisionError]
+
+
+@simulated
+async def test_a_broken_chain_stops_its_export_loudly_and_loads_nothing():
+    bench = a_bench()
+    bench.put_file(a_file(bench, 3, 4))
+    await bench.worker().filed()
+    await settled()
+    (failed,) = [one for one in bench.files() if isinstance(one, FileOutcome)]
+    assert failed.state is FileState.FAILED
+    assert "broken" in failed.error
+    assert loaded_rows(bench) == []
+
+
+# dropping
+
+
+@simulated
+async def test_a_file_of_a_deleted_export_is_dropped_unopened():
+    bench = a_bench()
+    bench.put_file(a_file(bench, 0, 1))
+    bench.change(DeleteExport("r", "x"))
+    await bench.worker().filed()
+    await settled()
+    assert outcomes(bench) == [("x-0", FileState.DROPPED, 0)]
+    assert bench.destination.loads == []
+    assert bench.staging.files == {}
+
+
+@simulated
+async def test_whether_an_export_is_deleted_is_judged_by_the_definitions_of_its_slices():
+    bench = a_bench()
+    worker = bench.worker()
+    filed = await worker.filed()
+    await worker.stop_keeping()
+    revision = bench.define(a_receiver("s", an_export("z", "s")))
+    file = a_file(bench, 0, 1, "z")
+    part = type(file.slices[0])(**{**_fields(file.slices[0]), "revision": revision})
+    bench.put_file(type(file)(**{**_fields(file), "slices": (part,)}))
+    await take(worker, filed)
+    assert outcomes(bench) == []
+    worker.keep_again()
+    await settled()
+    assert loaded_rows(bench, "z") == ["z0"]
+
+
+def _fields(struct) -> dict:
+    return {name: getattr(struct, name) for name in struct.__struct_fields__}
+
+
+@simulated
+async def test_a_file_that_kept_failing_is_dropped_after_its_retention_and_its_events_are_dead():
+    bench = a_bench(retention_s=DAY_S)
+    bench.put_file(a_file(bench, 0, 2, closed_us=now_us() - int(2 * DAY_S * 1_000_000)))
+    bench.put_file(a_file(bench, 2, 3))
+    fail_loads(bench, fails_before(Rejected("never")))
+    await bench.worker().filed()
+    await asyncio.sleep(130)
+    assert outcomes(bench)[-2:] == [("x-0", FileState.DROPPED, 1), ("x-2", FileState.LOADED, 0)]
+    assert loaded_rows(bench) == ["x2"]
+    (mark,) = bench.destination.watermarks_of("x")
+    assert (mark.end, mark.events_total, mark.dead_total) == (3, 3, 2)
+
+
+@simulated
+async def test_an_old_file_is_tried_at_least_once_before_it_is_dropped():
+    bench = a_bench(retention_s=DAY_S)
+    bench.put_file(a_file(bench, 0, 2, closed_us=1))
+    await bench.worker().filed()
+    await settled()
+    assert outcomes(bench) == [("x-0", FileState.LOADED, 0)]
+    assert loaded_rows(bench) == ["x0", "x1"]
+
+
+# the log of files, and the table
+
+
+@simulated
+async def test_the_log_is_needed_from_the_first_file_on_that_is_not_finished():
+    bench = a_bench()
+    bench.put_file(a_file(bench, 0, 1, "x"))
+    bench.put_file(a_file(bench, 0, 1, "y"))
+    fail_loads(bench, *[fails_before(Rejected("never"))] * 1000, export="y")
+    worker = bench.worker()
+    filed = await worker.filed()
+    assert filed.keep_from() == 0
+    await settled()
+    await take(worker, filed, 2)
+    assert filed.keep_from() == 1
+
+
+@simulated
+async def test_with_all_files_finished_nothing_of_the_log_is_needed():
+    bench = a_bench()
+    bench.put_file(a_file(bench, 0, 1))
+    worker = bench.worker()
+    filed = await worker.filed()
+    await settled()
+    await take(worker, filed, 1)
+    assert filed.keep_from() == bench.store.partitions[FILES_TP].end
+
+
+@simulated
+async def test_finished_files_are_listed_up_to_twenty():
+    bench = a_bench()
+    for begin in range(30):
+        bench.put_file(a_file(bench, begin, begin + 1))
+    worker = bench.worker()
+    filed = await worker.filed()
+    for _ in range(40):
+        await settled()
+    await take(worker, filed, 30)
+    listed = sorted(int(status.id[2:]) for status in worker.files_table.all())
+    assert listed == list(range(10, 30))
+
+
+@simulated
+async def test_what_stands_in_the_table_and_not_in_the_log_is_forgotten():
+    bench = a_bench()
+    worker = bench.worker()
+    bench.put_file(a_file(bench, 0, 1))
+    fail_loads(bench, *[fails_before(Rejected("never"))] * 1000)
+    filed = await worker.filed()
+    await take(worker, filed, 1)
+    assert len(list(worker.files_table.all())) == 1
+    bench.store.partitions[FILES_TP].records.clear()
+    again = await worker.filed()
+    again.take(worker.run(FILES))
+    assert list(worker.files_table.all()) == []
+
+
+@pytest.mark.parametrize("state", [FileState.LOADED, FileState.DROPPED])
+@simulated
+async def test_a_finished_file_is_not_loaded_by_the_next_owner(state):
+    bench = a_bench()
+    bench.put_file(a_file(bench, 0, 1))
+    bench.put_file(FileOutcome("x-0", "x", state, 1))
+    await bench.worker().filed()
+    await settled()
+    assert bench.destination.loads == []
+
+
+@simulated
+async def test_a_zombies_late_failure_does_not_make_a_loaded_file_fail():
+    bench = a_bench()
+    bench.put_file(a_file(bench, 0, 1))
+    bench.put_file(FileOutcome("x-0", "x", FileState.LOADED, 1))
+    bench.put_file(FileOutcome("x-0", "x", FileState.FAILED, 2, 1, "the zombie's", 3))
+    worker = bench.worker()
+    filed = await worker.filed()
+    await take(worker, filed, 3)
+    assert [status.state for status in worker.files_table.all()] == [FileState.LOADED]
