@@ -19,7 +19,7 @@ class Conditions(msgspec.Struct, frozen=True):
     time_s: float = TIME_DEFAULT_S
 
 
-_SIZE = re.compile(r"(\d+)\s*([A-Za-z]*)")
+_SIZE = re.compile(r"(\d+)\s*([A-Za-z]*)", re.ASCII)
 _UNIT_POWERS = {
     unit: power
     for power, units in enumerate(
@@ -62,7 +62,7 @@ def format_size(size_bytes: int) -> str:
     return f"{size_bytes}{units[power]}"
 
 
-_DURATION_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
+_DURATION_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)", re.ASCII)
 _UNIT_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION_CHARACTERS_MAX = 64
 
