@@ -341,7 +341,8 @@ def an_export(uid: str = "x", receiver_uid: str = "r", **changes: Any) -> Export
 
 
 def a_receiver(uid: str = "r", *exports: Export, **changes: Any) -> Receiver:
-    return Receiver(uid=uid, project_id=PROJECT, id=uid, name=uid, secret="s" * 48, exports=exports, **changes)
+    given = {"project_id": PROJECT, "id": uid, "name": uid, "secret": "s" * 48, **changes}
+    return Receiver(uid=uid, exports=exports, **given)
 
 
 def an_event(body: str = "1", receiver: str = "r", arrival_us: int = 1, **changes: Any) -> Event:

@@ -1,0 +1,452 @@
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.errors import DefinitionRefused
+from app.model.change import (
+    AddToken,
+    Change,
+    CreateExport,
+    CreateReceiver,
+    DeleteExport,
+    DeleteReceiver,
+    FinishTask,
+    StartTask,
+    TaskWork,
+    UpdateExport,
+    UpdateReceiver,
+)
+from app.model.conditions import Conditions
+from app.model.draft import ExportChange, ExportDraft
+from app.model.task import Task, TaskStatus, TaskType
+from tables.receivers import (
+    ERROR_KEPT_US,
+    EXPORTS_PER_RECEIVER_MAX,
+    MAPPINGS_PER_EXPORT_MAX,
+    RECEIVERS_PER_PROJECT_MAX,
+    SUCCESS_KEPT_US,
+    Receivers,
+)
+from tests.fakes import PROJECT, a_mapping, a_receiver, an_export
+
+KINDS = {
+    CreateReceiver: TaskType.RECEIVER_CREATE,
+    CreateExport: TaskType.EXPORT_CREATE,
+    UpdateExport: TaskType.EXPORT_UPDATE,
+}
+
+
+class Folding:
+    """Definitions, fed change by change."""
+
+    def __init__(self) -> None:
+        self.receivers = Receivers()
+        self.offset = 0
+        self.tasks = 0
+
+    def take(self, change: Change) -> None:
+        offset, self.offset = self.offset, self.offset + 1
+        self.receivers.apply(offset, change)
+
+    def refused(self, change: Change) -> str:
+        with pytest.raises(DefinitionRefused) as refused:
+            self.take(change)
+        return refused.value.rule
+
+    def start(self, work: TaskWork, *, at_us: int = 0) -> Task:
+        self.tasks += 1
+        task = a_task(f"t{self.tasks}", work, at_us)
+        self.take(StartTask(task, work))
+        return task
+
+    def do(self, work: TaskWork) -> Task:
+        task = self.start(work)
+        self.take(FinishTask(task.id, 1))
+        return self.task(task.id)
+
+    def task(self, task_id: str) -> Task:
+        task = self.receivers.task(PROJECT, task_id)
+        assert task is not None
+        return task
+
+
+def a_task(task_id: str, work: TaskWork, at_us: int = 0) -> Task:
+    return Task(task_id, PROJECT, KINDS[type(work)], at_us, "r")
+
+
+def create(uid: str = "r", *exports: str, **changes) -> CreateReceiver:
+    return CreateReceiver(a_receiver(uid, *(an_export(f"{uid}-{one}", uid) for one in exports), **changes))
+
+
+def create_export(uid: str, receiver: str = "r") -> CreateExport:
+    return CreateExport(receiver, uid, ExportDraft(uid, uid, a_mapping(uid), Conditions()))
+
+
+@pytest.fixture
+def folding() -> Folding:
+    return Folding()
+
+
+# reading
+
+
+def test_a_receiver_is_found_by_project_and_id(folding):
+    folding.do(create("r", "x"))
+    assert folding.receivers.receiver(PROJECT, "r").uid == "r"
+    assert folding.receivers.receiver(PROJECT + 1, "r") is None
+    assert folding.receivers.receiver(PROJECT, "s") is None
+    assert folding.receivers.export("r-x").receiver_uid == "r"
+
+
+def test_receivers_are_listed_by_id(folding):
+    for uid in "cab":
+        folding.do(create(uid))
+    assert [receiver.id for receiver in folding.receivers.of_project(PROJECT)] == ["a", "b", "c"]
+    assert folding.receivers.of_project(99) == []
+
+
+def test_a_task_is_its_projects_alone(folding):
+    task = folding.start(create())
+    assert folding.receivers.task(PROJECT + 1, task.id) is None
+
+
+def test_a_token_opens_its_project(folding):
+    folding.take(AddToken(3, "hash"))
+    folding.take(AddToken(4, "hash"))
+    assert folding.receivers.tokens == {"hash": 4}
+
+
+def test_the_revision_is_the_offset_of_the_next_change_refused_or_not(folding):
+    folding.do(create())
+    folding.refused(DeleteReceiver("nobody"))
+    assert folding.receivers.revision == 3
+
+
+# tasks
+
+
+def test_a_task_processes_until_it_is_finished_and_only_then_is_it_true(folding):
+    task = folding.start(create("r", "x"))
+    assert folding.task(task.id).status is TaskStatus.PROCESSING
+    assert folding.receivers.by_uid == {}
+    assert [work for _, work in folding.receivers.unfinished()] == [create("r", "x")]
+    folding.take(FinishTask(task.id, 77))
+    done = folding.task(task.id)
+    assert (done.status, done.finished_us, done.result, done.error) == (TaskStatus.SUCCESS, 77, "receiver created", "")
+    assert folding.receivers.unfinished() == []
+
+
+@pytest.mark.parametrize(
+    ("work", "result"),
+    [
+        (create_export("new"), "export created"),
+        (UpdateExport("r", "r-x", ExportChange(name="new")), "export updated"),
+    ],
+)
+def test_a_success_is_told_in_words(folding, work, result):
+    folding.do(create("r", "x"))
+    assert folding.do(work).result == result
+
+
+def test_a_task_that_failed_changes_nothing_else(folding):
+    task = folding.start(create())
+    folding.take(FinishTask(task.id, 5, "the table is another"))
+    done = folding.task(task.id)
+    assert (done.status, done.result, done.error) == (TaskStatus.ERROR, "", "the table is another")
+    assert folding.receivers.by_uid == {}
+
+
+def test_only_the_first_end_of_a_task_counts(folding):
+    task = folding.start(create())
+    folding.take(FinishTask(task.id, 5))
+    before = folding.task(task.id)
+    folding.take(FinishTask(task.id, 9, "too late"))
+    folding.take(FinishTask("unknown", 9))
+    assert folding.task(task.id) == before
+    assert folding.receivers.receiver(PROJECT, "r") is not None
+
+
+def test_a_task_that_is_started_twice_is_one(folding):
+    work = create()
+    task = folding.start(work)
+    folding.take(FinishTask(task.id, 5))
+    folding.take(StartTask(task, work))
+    assert folding.task(task.id).status is TaskStatus.SUCCESS
+    assert folding.receivers.unfinished() == []
+
+
+def test_finished_tasks_are_forgotten_in_their_time_errors_later_and_open_ones_never(folding):
+    done, failed, still = (folding.start(create(uid)) for uid in "abc")
+    folding.take(FinishTask(done.id, 0))
+    folding.take(FinishTask(failed.id, 0, "error"))
+    folding.start(create("d"), at_us=SUCCESS_KEPT_US)
+    assert folding.receivers.task(PROJECT, done.id) is not None
+    folding.start(create("e"), at_us=SUCCESS_KEPT_US + 1)
+    assert folding.receivers.task(PROJECT, done.id) is None
+    assert folding.receivers.task(PROJECT, failed.id) is not None
+    folding.start(create("f"), at_us=ERROR_KEPT_US + 1)
+    assert folding.receivers.task(PROJECT, failed.id) is None
+    assert folding.receivers.task(PROJECT, still.id) is not None
+
+
+# rules
+
+
+def test_a_receivers_id_is_unique_in_its_project(folding):
+    folding.do(create("r"))
+    again = create("another", id="r")
+    assert folding.refused(StartTask(a_task("t", again), again)) == "receiverAlreadyExists"
+    folding.do(create("elsewhere", id="r", project_id=2))
+    assert folding.receivers.receiver(2, "r").uid == "elsewhere"
+
+
+def test_of_two_that_race_for_an_id_the_second_fails_at_its_end(folding):
+    first, second = folding.start(create("one", id="r")), folding.start(create("two", id="r"))
+    folding.take(FinishTask(second.id, 1))
+    folding.take(FinishTask(first.id, 2))
+    assert folding.task(second.id).status is TaskStatus.SUCCESS
+    assert folding.task(first.id).error == 'Receiver "r" already exists in the project'
+    assert folding.receivers.receiver(PROJECT, "r").uid == "two"
+
+
+def test_a_project_has_a_hundred_receivers_at_most(folding):
+    for n in range(RECEIVERS_PER_PROJECT_MAX):
+        folding.do(create(f"r{n}"))
+    more = create("more")
+    assert folding.refused(StartTask(a_task("t", more), more)) == "receiverCountLimitReached"
+    folding.do(create("elsewhere", project_id=2))
+    folding.take(DeleteReceiver("r5"))
+    assert folding.do(more).status is TaskStatus.SUCCESS
+
+
+def test_of_two_that_race_for_the_last_place_the_second_fails(folding):
+    for n in range(RECEIVERS_PER_PROJECT_MAX - 1):
+        folding.do(create(f"r{n}"))
+    first, second = folding.start(create("a")), folding.start(create("b"))
+    for task in (first, second):
+        folding.take(FinishTask(task.id, 1))
+    assert folding.task(first.id).status is TaskStatus.SUCCESS
+    assert "maximum is 100" in folding.task(second.id).error
+
+
+def test_a_receiver_has_twenty_exports_at_most(folding):
+    folding.do(create("r", *(f"x{n}" for n in range(EXPORTS_PER_RECEIVER_MAX))))
+    more = create_export("more")
+    assert folding.refused(StartTask(a_task("t", more), more)) == "exportCountLimitReached"
+    many = create("s", *(f"x{n}" for n in range(EXPORTS_PER_RECEIVER_MAX + 1)))
+    assert folding.refused(StartTask(a_task("u", many), many)) == "exportCountLimitReached"
+    folding.take(DeleteExport("r", "r-x3"))
+    assert folding.do(more).status is TaskStatus.SUCCESS
+
+
+def test_an_exports_id_is_unique_in_its_receiver(folding):
+    folding.do(create("r", "x"))
+    again = create_export("r-x")
+    assert folding.refused(StartTask(a_task("t", again), again)) == "exportAlreadyExists"
+    twice = CreateReceiver(a_receiver("s", an_export("x", "s"), an_export("x", "s")))
+    assert folding.refused(StartTask(a_task("u", twice), twice)) == "exportAlreadyExists"
+
+
+def test_of_two_that_race_for_an_exports_id_the_second_fails(folding):
+    folding.do(create("r"))
+    first, second = folding.start(create_export("x")), folding.start(create_export("x"))
+    for task in (first, second):
+        folding.take(FinishTask(task.id, 1))
+    assert folding.task(second.id).error == 'Export "x" already exists in the receiver'
+    assert len(folding.receivers.by_uid["r"].exports) == 1
+
+
+def test_an_export_has_had_a_hundred_mappings_at_most(folding):
+    folding.do(create("r", "x"))
+    change = UpdateExport("r", "r-x", ExportChange(mapping=a_mapping("new")))
+    for _ in range(MAPPINGS_PER_EXPORT_MAX - 1):
+        folding.do(change)
+    assert folding.receivers.export("r-x").mapping_number == MAPPINGS_PER_EXPORT_MAX
+    assert folding.refused(StartTask(a_task("t", change), change)) == "badRequest"
+    assert folding.do(UpdateExport("r", "r-x", ExportChange(count=5))).status is TaskStatus.SUCCESS
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        (UpdateReceiver("nobody", "n"), "receiverNotFound"),
+        (DeleteReceiver("nobody"), "receiverNotFound"),
+        (DeleteExport("nobody", "x"), "receiverNotFound"),
+        (DeleteExport("r", "nothing"), "exportNotFound"),
+        (StartTask(a_task("t", create_export("x")), create_export("x", "nobody")), "receiverNotFound"),
+        (StartTask(a_task("t", create_export("x")), UpdateExport("r", "nothing", ExportChange())), "exportNotFound"),
+        (StartTask(a_task("t", create_export("x")), UpdateExport("nobody", "x", ExportChange())), "receiverNotFound"),
+    ],
+)
+def test_what_is_not_there_cannot_be_changed(folding, change, rule):
+    folding.do(create("r", "x"))
+    before = msgspec.json.encode(folding.receivers.by_uid)
+    assert folding.refused(change) == rule
+    assert msgspec.json.encode(folding.receivers.by_uid) == before
+
+
+# changing and deleting
+
+
+def test_an_update_changes_what_it_names(folding):
+    folding.do(create("r", "x"))
+    before = folding.receivers.export("r-x")
+    folding.do(UpdateExport("r", "r-x", ExportChange(name="new", count=5)))
+    after = folding.receivers.export("r-x")
+    assert (after.name, after.conditions.count, after.conditions.time_s) == ("new", 5, before.conditions.time_s)
+    assert (after.mapping, after.mapping_number) == (before.mapping, 1)
+    assert folding.receivers.by_uid["r"].exports == (after,)
+
+
+def test_a_mapping_even_an_equal_one_is_a_new_one_and_the_old_ones_are_kept(folding):
+    folding.do(create("r", "x"))
+    old = folding.receivers.export("r-x").mapping
+    folding.do(UpdateExport("r", "r-x", ExportChange(mapping=old)))
+    folding.do(UpdateExport("r", "r-x", ExportChange(mapping=a_mapping("new"))))
+    assert folding.receivers.export("r-x").mapping_number == 3
+    assert [folding.receivers.mapping("r-x", n) for n in (1, 2, 3, 4)] == [old, old, a_mapping("new"), None]
+
+
+def test_a_receivers_name_and_description_change_apart(folding):
+    folding.do(create("r"))
+    folding.take(UpdateReceiver("r", name="new"))
+    folding.take(UpdateReceiver("r", description="why"))
+    receiver = folding.receivers.by_uid["r"]
+    assert (receiver.name, receiver.description) == ("new", "why")
+
+
+def test_exports_are_sorted_by_id(folding):
+    folding.do(create("r"))
+    for uid in "cab":
+        folding.do(create_export(uid))
+    assert [export.id for export in folding.receivers.by_uid["r"].exports] == ["a", "b", "c"]
+
+
+def test_a_deleted_receiver_takes_its_exports_and_mappings_along_and_its_id_is_free(folding):
+    folding.do(create("r", "x"))
+    folding.take(DeleteReceiver("r"))
+    assert folding.receivers.receiver(PROJECT, "r") is None
+    assert folding.receivers.of_project(PROJECT) == []
+    assert folding.receivers.export("r-x") is None
+    assert folding.receivers.mapping("r-x", 1) is None
+    folding.do(create("again", id="r"))
+    assert folding.receivers.receiver(PROJECT, "r").uid == "again"
+
+
+def test_a_deleted_export_leaves_the_others(folding):
+    folding.do(create("r", "x", "y"))
+    folding.take(DeleteExport("r", "r-x"))
+    assert [export.id for export in folding.receivers.by_uid["r"].exports] == ["r-y"]
+    assert folding.receivers.export("r-x") is None
+    assert folding.receivers.export("r-y") is not None
+
+
+@pytest.mark.parametrize(
+    ("work", "error"),
+    [
+        (create_export("new"), "Receiver not found in the project"),
+        (UpdateExport("r", "r-x", ExportChange(name="new")), "Receiver not found in the project"),
+    ],
+)
+def test_a_task_whose_receiver_was_deleted_meanwhile_fails_at_its_end(folding, work, error):
+    folding.do(create("r", "x"))
+    task = folding.start(work)
+    folding.take(DeleteReceiver("r"))
+    folding.take(FinishTask(task.id, 1))
+    assert folding.task(task.id).error == error
+    assert folding.receivers.by_uid == {}
+
+
+def test_a_task_whose_export_was_deleted_meanwhile_fails_at_its_end(folding):
+    folding.do(create("r", "x"))
+    task = folding.start(UpdateExport("r", "r-x", ExportChange(mapping=a_mapping("new"))))
+    folding.take(DeleteExport("r", "r-x"))
+    folding.take(FinishTask(task.id, 1))
+    assert folding.task(task.id).error == 'Export "r-x" not found in the receiver'
+    assert folding.receivers.mapping("r-x", 1) is None
+
+
+# any log
+
+
+@st.composite
+def logs(draw) -> list[Change]:
+    """Changes of all kinds by clients that know little of each other."""
+    changes: list[Change] = []
+    uids, started = 0, 0
+    for _ in range(draw(st.integers(0, 40))):
+        receiver = draw(st.sampled_from(["u0", "u1", "u2", "u3"]))
+        kind = draw(st.integers(0, 8))
+        work: TaskWork | None = None
+        if kind <= 1:
+            work = create(f"u{uids}", *draw(st.sampled_from([(), ("x",), ("x", "y")])), id=draw(st.sampled_from("abc")))
+            uids += 1
+        elif kind == 2:
+            work = create_export(f"{receiver}-{draw(st.sampled_from('xyz'))}", receiver)
+        elif kind == 3:
+            mapping = draw(st.sampled_from([None, a_mapping("new")]))
+            work = UpdateExport(
+                receiver, f"{receiver}-x", ExportChange(name=draw(st.text(max_size=2)), mapping=mapping)
+            )
+        if work is not None:
+            started += 1
+            changes.append(StartTask(a_task(f"t{started}", work, len(changes)), work))
+        elif kind <= 5:
+            changes.append(
+                FinishTask(f"t{draw(st.integers(1, started + 1))}", 1, draw(st.sampled_from(["", "", "bad"])))
+            )
+        elif kind == 6:
+            changes.append(UpdateReceiver(receiver, name=draw(st.text(max_size=2))))
+        elif kind == 7:
+            changes.append(DeleteReceiver(receiver))
+        else:
+            changes.append(DeleteExport(receiver, f"{receiver}-x"))
+    return changes
+
+
+def fold(changes: list[Change], receivers: Receivers | None = None) -> Receivers:
+    receivers = receivers or Receivers()
+    for change in changes:
+        try:
+            receivers.apply(receivers.revision, change)
+        except DefinitionRefused:
+            continue
+    return receivers
+
+
+@given(logs())
+def test_two_folds_of_the_same_log_are_equal(changes):
+    assert fold(changes) == fold(changes)
+
+
+@given(logs(), st.data())
+def test_a_fold_that_stopped_and_went_on_equals_one_that_did_not(changes, data):
+    at = data.draw(st.integers(0, len(changes)))
+    assert fold(changes[at:], fold(changes[:at])) == fold(changes)
+
+
+@given(logs())
+def test_a_refused_change_changes_nothing_but_the_revision(changes):
+    receivers = Receivers()
+    for offset, change in enumerate(changes):
+        before = fold(changes[:offset])
+        try:
+            receivers.apply(offset, change)
+        except DefinitionRefused:
+            before._forget_old_tasks(change.task.created_us if isinstance(change, StartTask) else 0)
+            before.revision = offset + 1
+            assert receivers == before
+
+
+@given(logs())
+def test_the_indexes_tell_the_same_as_the_receivers(changes):
+    receivers = fold(changes)
+    listed = receivers.of_project(PROJECT)
+    assert {receiver.uid for receiver in listed} == receivers.by_uid.keys()
+    assert [receiver.id for receiver in listed] == sorted({receiver.id for receiver in listed})
+    exports = {export.uid: export for receiver in listed for export in receiver.exports}
+    assert all(receivers.export(uid) == export for uid, export in exports.items())
+    assert receivers._exports == exports
+    numbers = {(uid, number) for uid, export in exports.items() for number in range(1, export.mapping_number + 1)}
+    assert receivers._mappings.keys() == numbers
