@@ -5,6 +5,7 @@ What waits minutes takes no time, and the same program takes the same steps each
 
 import asyncio
 import functools
+import math
 import selectors
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
@@ -28,12 +29,18 @@ class SimLoop(asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         self._now_s = 0.0
+        self.grain_s = 0.0  # waits are rounded up to it: what was computed from the machine's clock is no exact figure
         self.on_idle: Callable[[bool], bool] | None = None
         self.execute: Callable[[Any, Callable[[], Any]], asyncio.Future[Any]] | None = None
         super().__init__(_IdleSelector(self._idle))
 
     def time(self) -> float:
         return self._now_s
+
+    def call_at(self, when, callback, *args, context=None):
+        if self.grain_s:
+            when = self._now_s + math.ceil(max(0.0, when - self._now_s) / self.grain_s) * self.grain_s
+        return super().call_at(when, callback, *args, context=context)
 
     def run_in_executor(self, executor, func, *args):
         if self.execute is not None:

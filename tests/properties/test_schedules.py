@@ -43,12 +43,11 @@ def test_one_seed_again() -> None:
     judged(int(SEED or 0), trace=print)
 
 
-def test_a_seed_draws_the_same_each_time() -> None:
-    stories = []
-    for _ in range(2):
-        story: list[str] = []
-        World(7, trace=story.append).run()
-        stories.append(story)
+@pytest.mark.parametrize("seed", range(10))
+def test_a_seed_draws_the_same_each_time(seed) -> None:
+    stories: list[list[str]] = [[], []]
+    for story in stories:
+        World(seed, trace=story.append).run()
     assert stories[0] == stories[1]
     assert len(stories[0]) > 100
 

@@ -77,6 +77,7 @@ STORM_STEPS = 700
 CALM_S, CALM_ROUND_S = 6000, 5
 CALM_STEPS_MAX = 60_000
 FAR_FUTURE_US = 1 << 60
+GRAIN_S = 0.5
 RETENTION_S = 10.0**11
 
 OWNER: contextvars.ContextVar["Worker | None"] = contextvars.ContextVar("owner", default=None)
@@ -348,6 +349,7 @@ class World:
 
     async def _main(self, loop: SimLoop) -> None:
         self.loop = loop
+        loop.grain_s = GRAIN_S
         loop.set_task_factory(self._task)
         loop.set_exception_handler(self._on_exception)
         loop.execute = self._execute
@@ -641,7 +643,8 @@ class World:
             if consumer.state is None:
                 continue
             if consumer.topic == EVENTS:
-                await consumer.state.cuts.trim(loaded, older_than_us)
+                await consumer.state.cuts.trim_events(older_than_us)
+                await consumer.state.cuts.trim_cuts(loaded)
             elif consumer.topic == SLICES:
                 await consumer.state.trim(loaded)
             else:
