@@ -40,8 +40,8 @@ format: $(VENV)/installed-dev
 crash: $(VENV)/installed-dev      ## kill -9 and look: make crash ROUNDS=500 [SEED=17]
 	$(BIN)/python -m tests.crash --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
 
-bench: $(VENV)/installed-dev      ## ratios against baselines in the same run
-	$(BIN)/python -m benchmarks
+bench: $(VENV)/installed-dev      ## ratios against baselines in the same run: make bench [QUICK=1] [WHAT="map agent"]
+	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(WHAT)
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

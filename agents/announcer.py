@@ -1,7 +1,7 @@
 """Tells the rest of the house what valid cuts hold: their slices to the buffers, their dead letters to the keeper."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 from agents.patience import until_done
@@ -13,6 +13,8 @@ from app.model.staged import StagedFile
 from app.slicing.staging import Staging, delete_staged
 from app.streams import DEAD_LETTERS, SLICES, Streams
 from app.transports.log import Log, NewRecord
+
+APPEND_BYTES_MAX = 4 * 1024 * 1024
 
 
 class Announcer:
@@ -32,9 +34,8 @@ class Announcer:
         ]
         if cut.dead_letters is not None:
             records += await self._dead_letters(cut.dead_letters)
-        if records:
-            log = self._log()
-            await until_done(lambda: log.append(records), "announcing slices", LogFailed)
+        for chunk in _chunks(records):
+            await until_done(partial(self._log().append, chunk), "announcing slices", LogFailed)
         if cut.dead_letters is not None:
             await asyncio.to_thread(delete_staged, self._staging, [cut.dead_letters.name])
 
@@ -53,3 +54,18 @@ class Announcer:
             )
             for letter in decode_dead_letters(content)
         ]
+
+
+def _chunks(records: Sequence[NewRecord]) -> Iterator[list[NewRecord]]:
+    """In their order, each small enough for one append."""
+    chunk: list[NewRecord] = []
+    chunk_bytes = 0
+    for record in records:
+        size_bytes = len(record.value or b"")
+        if chunk and chunk_bytes + size_bytes > APPEND_BYTES_MAX:
+            yield chunk
+            chunk, chunk_bytes = [], 0
+        chunk.append(record)
+        chunk_bytes += size_bytes
+    if chunk:
+        yield chunk

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
+import faust
 from mode import Service
 
 from agents.patience import until_done
@@ -50,6 +51,11 @@ class DefinitionsKeeper(Service):
         self._refusals: OrderedDict[int, DefinitionRefused] = OrderedDict()
         self._moved = asyncio.Condition()
         self._catching_up: asyncio.Task[None] | None = None
+
+    @property
+    def app(self) -> faust.App:
+        """The worker's."""
+        return self._streams.app
 
     async def submit(self, change: Change) -> None:
         """Append a change and wait until it is folded. Raises DefinitionRefused if it broke a rule, LogFailed."""
@@ -143,6 +149,8 @@ class TaskRunner:
             self._crash.reach("task-prepared")
             finish = FinishTask(task.id, clock.now_us(), error)
             await until_done(lambda: self._keeper.submit(finish), f"finishing task {task.id}", LogFailed)
+        except Exception as error:  # noqa: BLE001 -- a task that nobody finishes would be processed for ever
+            await worker_fault(self._keeper.app, f"doing task {task.id}", error)
         finally:
             self._running.pop(task.id, None)
 

@@ -22,7 +22,7 @@ from agents.worker import worker_fault
 from app import clock
 from app.crash import CrashPoints
 from app.destinations.base import Watermark
-from app.errors import LoadFailed, LogFailed, StagingFailed
+from app.errors import LoadFailed, LogCorrupt, LogFailed, StagingFailed
 from app.mapping.arrived import Arrived
 from app.mapping.base import RowMapper
 from app.model.cut import Cut
@@ -32,7 +32,7 @@ from app.model.export import Export
 from app.model.receiver import Receiver
 from app.model.slice import Slice
 from app.model.staged import StagedFile
-from app.slicing.staging import Staging
+from app.slicing.staging import Staging, delete_staged
 from app.slicing.uncut import Uncut
 from app.streams import EVENTS, Streams
 from app.transports.log import Log, Record, Run
@@ -76,6 +76,8 @@ class MappedPartition:
         self.cuts = PartitionCuts(room.log, partition)
         self._announcer = Announcer(room.streams, room.log, room.staging)
         self._announced_to = 0
+        self._staging_names: list[str] = []
+        self._learnt = False
         self._fences: list[int] = []
         self._loaded: dict[tuple[str, str], int] = {}
         self._position = 0
@@ -97,10 +99,10 @@ class MappedPartition:
         await until_done(self.cuts.read, what, LogFailed)
         watermarks = await self._watermarks()
         await until_done(lambda: self.cuts.begin_life(watermarks), what, LogFailed)
-        self._loaded = {(mark.export, mark.log_id): mark.end for mark in watermarks or ()}
+        if watermarks is not None:
+            self._learn(watermarks)
         await self._announce(self._loaded)
         room.crash.reach("announced-again")
-        self._fences = self.cuts.fences(watermarks or ())
         self._start_anew()
         last_us = await until_done(self._last_arrival_us, what, LogFailed)
         room.arrived_until(max(self.cuts.fold.arrival_last_us, last_us))
@@ -115,11 +117,22 @@ class MappedPartition:
 
     async def _watermarks(self) -> list[Watermark] | None:
         try:
-            marks = await self._room.watermarks()
+            return await self._room.watermarks()
         except LoadFailed as error:
             logger.warning("the destination is away (%s): partition %s begins a new life", error, self.partition)
             return None
-        return [mark for mark in marks if mark.partition == self.partition]
+
+    def _learn(self, watermarks: Iterable[Watermark]) -> None:
+        marks = [mark for mark in watermarks if mark.partition == self.partition]
+        self._loaded = {(mark.export, mark.log_id): mark.end for mark in marks}
+        self._fences = self.cuts.fences(marks)
+        self._learnt = True
+
+    async def _make_sure_of_watermarks(self) -> None:
+        """Nothing is mapped before it is known where the destination stands: an older log may have been put back."""
+        if not self._learnt:
+            what = f"asking for the watermarks of partition {self.partition}"
+            self._learn(await until_done(self._room.watermarks, what, LoadFailed))
 
     async def _last_arrival_us(self) -> int:
         log = self._room.log()
@@ -158,6 +171,7 @@ class MappedPartition:
     async def take(self, run: Run, ack: Callable[[], Any]) -> None:
         """Map the run's messages that no cut has yet; `ack` is called when a cut has them all."""
         async with self._lock:
+            await self._make_sure_of_watermarks()
             if run.first > self._position and await self._sought_back():
                 return
             self._unacked.append((run.next, ack))
@@ -176,10 +190,14 @@ class MappedPartition:
             self._ack()
 
     async def _sought_back(self) -> bool:
-        """A run that begins beyond our position: go back, unless what lies between is gone from the log."""
+        """A run that begins beyond our position: go back. Raises LogCorrupt if what lies between is gone uncut."""
         start, _ = await self._room.log().bounds(self._tp)
-        if start > self._position:
-            return False
+        if start > self._position:  # only what is cut is ever deleted: another owner has cut it
+            await self.cuts.read()
+            await self._announce({})
+            self._start_anew()
+            if start > self._position:
+                raise LogCorrupt(f"events {self._position} to {start} of partition {self.partition} are gone uncut")
         await self._room.log().seek(self._tp, self._position)
         return True
 
@@ -271,10 +289,12 @@ class MappedPartition:
         self._room.crash.reach("staged")
         if not await until_done(lambda: self.cuts.propose(cut), what, LogFailed):
             logger.warning("partition %s: another owner has cut it; starting again from its last cut", self.partition)
+            await asyncio.to_thread(self._drop_staging)
             await self._announce({})
             self._start_anew()
             await self._room.log().seek(self._tp, self._position)
             return False
+        self._staging_names.clear()
         self._room.crash.reach("cut")
         await self._announce({})
         self._room.crash.reach("announced")
@@ -325,11 +345,25 @@ class MappedPartition:
         )
 
     def _stage(self, uncut: Uncut) -> tuple[dict[str, StagedFile], StagedFile | None]:
-        staging = self._room.staging
-        staged = {uid: staging.write(self._staged_name("csv"), part.content()) for uid, part in uncut.slices.items()}
+        self._drop_staging()
+        staged = {uid: self._write("csv", part.content()) for uid, part in uncut.slices.items()}
         if not uncut.dead:
             return staged, None
-        return staged, staging.write(self._staged_name("dead-letters"), encode_dead_letters(uncut.dead))
+        return staged, self._write("dead-letters", encode_dead_letters(uncut.dead))
+
+    def _write(self, ending: str, content: bytes) -> StagedFile:
+        name = self._staged_name(ending)
+        self._staging_names.append(name)
+        return self._room.staging.write(name, content)
+
+    def _drop_staging(self) -> None:
+        """Delete what was staged for a cut that never came to be."""
+        delete_staged(self._room.staging, self._staging_names)
+        self._staging_names.clear()
+
+    def staged_names(self) -> set[str]:
+        """Every staged file that a standing cut names, or one that is being made."""
+        return self.cuts.staged_names() | set(self._staging_names)
 
     def _staged_name(self, ending: str) -> str:
         return f"{staged_folder(self.partition)}/{clock.now_us():020d}-{token_hex(6)}.{ending}"

@@ -9,16 +9,16 @@ from secrets import token_hex
 from faust.types import TP
 
 from app.destinations.base import Watermark
-from app.model.cut import Cut, Life, Totals, decode_cut, encode_cut
+from app.model.cut import Cut, Life, Totals, encode_cut
 from app.model.slice import Slice
 from app.slicing.cut_log import CutLog
 from app.streams import CUTS, EVENTS
 from app.transports.log import Log, NewRecord
+from tables.cuts import CutReader
 from tables.receivers import Receivers
 
 logger = logging.getLogger(__name__)
 
-READ_BYTES_MAX = 4 * 1024 * 1024
 CUTS_PER_CHECKPOINT = 256
 
 
@@ -38,11 +38,15 @@ class PartitionCuts:
         self._partition = partition
         self._tp = TP(CUTS, partition)
         self._events_tp = TP(EVENTS, partition)
-        self._read_until = 0
+        self._reader = CutReader(log, partition)
         self._since_checkpoint = 0
         self._last: Cut | None = None
-        self.fold = CutLog()
         self.standing: deque[Standing] = deque()
+
+    @property
+    def fold(self) -> CutLog:
+        """What the records read so far say."""
+        return self._reader.fold
 
     @property
     def end(self) -> int:
@@ -50,19 +54,17 @@ class PartitionCuts:
         return self.fold.end or 0
 
     async def read(self) -> None:
-        """Fold the log to its end; from the first cut that stands, if others were trimmed unread. Raises LogFailed."""
-        first, _ = await self._log().bounds(self._tp)
-        if first > self._read_until:
-            self.fold, self._last, self._read_until = CutLog(), None, first
+        """Fold the log to its end. Raises LogFailed."""
+        restarts = self._reader.restarts
+        counting = await self._reader.read()
+        if self._reader.restarts != restarts:
+            self._last = None
             self.standing.clear()
-        while (run := await self._log().read(self._tp, self._read_until, bytes_max=READ_BYTES_MAX)).records:
-            for entry in run.records:
-                record = decode_cut(entry.value or b"")
-                if self.fold.apply(record) and isinstance(record, Cut):
-                    self._last = record
-                    self.standing.append(Standing(entry.offset, record))
-                    self._since_checkpoint = 0 if record.checkpoint else self._since_checkpoint + 1
-            self._read_until = run.next
+        for offset, record in counting:
+            if isinstance(record, Cut):
+                self._last = record
+                self.standing.append(Standing(offset, record))
+                self._since_checkpoint = 0 if record.checkpoint else self._since_checkpoint + 1
 
     async def propose(self, cut: Cut) -> bool:
         """Append a cut, unless an earlier try has; whether it counts. Raises LogFailed: propose it again."""
@@ -106,15 +108,18 @@ class PartitionCuts:
         if self._since_checkpoint < CUTS_PER_CHECKPOINT:
             return None
         return self.fold.totals(
-            export_lives=lambda uid: receivers.export(uid) is not None,
-            receiver_lives=lambda uid: uid in receivers.by_uid,
+            export_lives=lambda uid: uid not in receivers.deleted,
+            receiver_lives=lambda uid: uid not in receivers.deleted,
         )
 
-    async def trim(self, loaded: Callable[[Slice], bool], events_older_than_us: int) -> None:
-        """Delete what is cut and old enough from the events, and cuts before a checkpoint that are wholly loaded."""
-        old = [standing.cut.end for standing in self.standing if standing.cut.cut_us <= events_older_than_us]
+    async def trim_events(self, older_than_us: int) -> None:
+        """Delete from the events what is cut, and was so before `older_than_us`. Raises LogFailed."""
+        old = [standing.cut.end for standing in self.standing if standing.cut.cut_us <= older_than_us]
         if old:
-            await self._log().delete_before(self._events_tp, old[-1])
+            await self._log().delete_before(self._events_tp, min(old[-1], self.end))
+
+    async def trim_cuts(self, loaded: Callable[[Slice], bool]) -> None:
+        """Delete the cuts before a checkpoint if all of them are wholly loaded. Raises LogFailed."""
         first_needed = self._first_needed(loaded)
         await self._log().delete_before(self._tp, first_needed)
         while self.standing and self.standing[0].offset < first_needed:

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from app.errors import ForebayError
+from app.errors import ForebayError, LogCorrupt
 
 logger = logging.getLogger(__name__)
 
@@ -23,8 +23,8 @@ async def until_done(
         try:
             result = await act()
         except kinds as error:
-            if but is not None and isinstance(error, but):
-                raise
+            if isinstance(error, LogCorrupt) or (but is not None and isinstance(error, but)):
+                raise  # no patience helps
             if pause_s == PAUSE_FIRST_S:
                 logger.warning("%s: %s; trying again until it works", what, error)
             await asyncio.sleep(pause_s)

@@ -3,13 +3,14 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from faust.types import TP
 from mode import Service
 
 from agents.flush_buffers import BufferedPartition
+from agents.keep_dead_letters import DeadLetterPartition
 from agents.keep_definitions import DefinitionsKeeper
 from agents.mapped_partition import MappedPartition, staged_folder
 from agents.upload_files import FiledPartition
@@ -19,7 +20,7 @@ from app.destinations.base import Watermark
 from app.destinations.thread import DestinationThread
 from app.errors import LoadFailed, LogFailed, StagingFailed
 from app.model.slice import Slice
-from app.slicing.staging import Staging
+from app.slicing.staging import Staging, delete_staged
 from app.streams import FILES
 from app.transports.log import Log
 from tables.receivers import Receivers
@@ -43,6 +44,7 @@ class Trimmer(Service):
         mapped: OwnedPartitions[MappedPartition],
         buffered: OwnedPartitions[BufferedPartition],
         filed: OwnedPartitions[FiledPartition],
+        dead: OwnedPartitions[DeadLetterPartition],
         *,
         events_retention_s: float,
         log_bytes_max: int,
@@ -58,6 +60,7 @@ class Trimmer(Service):
         self._mapped = mapped
         self._buffered = buffered
         self._filed = filed
+        self._dead = dead
         self._events_retention_us = int(events_retention_s * clock.US_PER_S)
         self._log_bytes_max = log_bytes_max
         self._disk_reserve_bytes = disk_reserve_bytes
@@ -69,24 +72,43 @@ class Trimmer(Service):
             await self.sleep(EVERY_S)
             if self.should_stop:
                 return
-            try:
-                await self.trim()
-                await self.forget()
-                await asyncio.to_thread(self._sweep, self._named())
-            except (LogFailed, LoadFailed, StagingFailed) as error:
-                logger.warning("nothing is trimmed now: %s", error)
+            for act in (self.trim_events, self.trim_loaded, self.forget_deleted, self.sweep):
+                try:
+                    await act()
+                except (LogFailed, LoadFailed, StagingFailed) as error:
+                    logger.warning("%s: %s; tried again in %s s", act.__name__, error, EVERY_S)
 
-    async def trim(self) -> None:
-        """Trim the logs of this worker's partitions once."""
-        marks = await self._destination.watermarks()
-        loaded = _loaded_by(marks, self._keeper.receivers)
+    async def trim_events(self) -> None:
+        """Delete events that are cut and old enough; all that are cut, when room gets short."""
         older_than_us = clock.now_us() - (0 if await self._crowded() else self._events_retention_us)
         for _, mapped in self._mapped.opened():
-            await mapped.cuts.trim(loaded, older_than_us)
+            await mapped.cuts.trim_events(older_than_us)
+
+    async def trim_loaded(self) -> None:
+        """Delete cuts, announcements and flush commands whose slices are loaded."""
+        loaded = _loaded_by(await self._destination.watermarks(), self._keeper.receivers)
+        for _, mapped in self._mapped.opened():
+            await mapped.cuts.trim_cuts(loaded)
         for _, buffered in self._buffered.opened():
             await buffered.trim(loaded)
         for partition, filed in self._filed.opened():
             await self._log().delete_before(TP(FILES, partition), filed.keep_from())
+        for _, dead in self._dead.opened():
+            await dead.trim()
+
+    async def forget_deleted(self) -> None:
+        """Remove the watermarks of exports that were deleted."""
+        marks = await self._destination.watermarks()
+        for export in {mark.export for mark in marks if mark.export in self._keeper.receivers.deleted}:
+            await self._destination.forget(export)
+
+    async def sweep(self) -> None:
+        """Delete staged files that are old and that no valid cut, and none that is being made, names."""
+        there = await asyncio.to_thread(self._staging.names)  # before asking which are named
+        named = {staged_folder(number): partition.staged_names() for number, partition in self._mapped.opened()}
+        oldest_s = time.time() - SWEPT_AFTER_S
+        swept = [name for name, written_s in there if written_s < oldest_s and _is_unnamed(name, named)]
+        await asyncio.to_thread(delete_staged, self._staging, swept)
 
     async def _crowded(self) -> bool:
         used_bytes = await self._log().used_bytes()
@@ -99,22 +121,17 @@ class Trimmer(Service):
         for export in {mark.export for mark in marks if self._keeper.receivers.export(mark.export) is None}:
             await self._destination.forget(export)
 
-    def _named(self) -> dict[str, set[str]]:
-        return {staged_folder(number): partition.cuts.staged_names() for number, partition in self._mapped.opened()}
 
-    def _sweep(self, named: dict[str, set[str]]) -> None:
-        oldest_s = time.time() - SWEPT_AFTER_S
-        for name, written_s in self._staging.names():
-            folder = name.partition("/")[0]
-            if folder in named and name not in named[folder] and written_s < oldest_s:
-                self._staging.delete(name)
+def _is_unnamed(name: str, named: Mapping[str, set[str]]) -> bool:
+    folder = name.partition("/")[0]
+    return folder in named and name not in named[folder]
 
 
 def _loaded_by(watermarks: list[Watermark], receivers: Receivers) -> Callable[[Slice], bool]:
     ends = {(mark.export, mark.log_id, mark.partition): mark.end for mark in watermarks}
 
     def loaded(part: Slice) -> bool:
-        if receivers.export(part.export) is None:
+        if part.export in receivers.deleted:
             return True
         return ends.get((part.export, part.log_id, part.partition), -1) >= part.end
 

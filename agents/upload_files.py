@@ -9,6 +9,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from logging import INFO, WARNING
 from typing import Any
 
 from faust.types import TP
@@ -24,6 +25,7 @@ from app.destinations.thread import DestinationThread
 from app.errors import LogFailed, Rejected, Retryable, StagingFailed
 from app.model.file import File, FileOutcome, FileState, decode_file, encode_file
 from app.model.slice import Slice
+from app.model.times import iso_ms
 from app.slicing.csv import decode_rows
 from app.slicing.staging import Staging, delete_staged
 from app.streams import FILES, Streams
@@ -69,6 +71,15 @@ class Loader:
         self._waiting = waiting
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def _name(self) -> str:
+        """The export, as people know it."""
+        receivers = self._room.keeper.receivers
+        export = receivers.export(self._export_uid)
+        if export is None:
+            return f"the deleted export {self._export_uid}"
+        return f"{receivers.by_uid[export.receiver_uid].id}/{export.id}"
+
     def wake(self) -> None:
         """There may be a file to load. One that failed still waits for its time."""
         if self._task is None and self._waiting.files:
@@ -92,16 +103,32 @@ class Loader:
     async def _load(self, file: File) -> None:
         outcome = self._waiting.outcomes.get(file.id)
         if outcome is not None and outcome.state is FileState.FAILED:
+            logger.info("file %s of %s is tried again at %s", file.id, self._name, iso_ms(outcome.retry_at_us))
             await asyncio.sleep(max(0.0, (outcome.retry_at_us - clock.now_us()) / US_PER_S))
         attempts = 0 if outcome is None else outcome.attempts
         await self._room.keeper.reached(max(part.revision for part in file.slices))
         if self._room.keeper.receivers.export(file.export) is None:
             await self._finish(file, FileState.DROPPED, attempts, "the export was deleted")
             return
-        dropped = clock.now_us() > file.closed_us + int(self._room.failed_files_retention_s * US_PER_S)
-        error = await self._try(file, dropped=dropped and attempts > 0)
+        error = await self._try(file, dropped=False)
         if error is None:
-            await self._finish(file, FileState.DROPPED if dropped and attempts else FileState.LOADED, attempts, "")
+            await self._finish(file, FileState.LOADED, attempts, "")
+        elif isinstance(error, Rejected) and self._is_past_retention(outcome):
+            await self._drop(file, attempts, error)
+        else:
+            await self._fail(file, attempts + 1, error)
+
+    def _is_past_retention(self, outcome: FileOutcome | None) -> bool:
+        """Whether somebody had time enough to mend what the destination refuses."""
+        if outcome is None or not outcome.rejected_since_us:
+            return False
+        return clock.now_us() > outcome.rejected_since_us + int(self._room.failed_files_retention_s * US_PER_S)
+
+    async def _drop(self, file: File, attempts: int, reason: Rejected) -> None:
+        """Load a file without its rows: the destination refuses them still, and their time is over."""
+        error = await self._try(file, dropped=True)
+        if error is None:
+            await self._finish(file, FileState.DROPPED, attempts, str(reason))
         else:
             await self._fail(file, attempts + 1, error)
 
@@ -116,7 +143,8 @@ class Loader:
         except StagingFailed as error:
             return Rejected(str(error))
         room.crash.reach("loaded")
-        logger.info("file %s of export %s: %s rows loaded", file.id, file.export, loaded.rows)
+        again = file.id in self._waiting.outcomes
+        logger.log(WARNING if again else INFO, "file %s of %s: %s rows loaded", file.id, self._name, loaded.rows)
         return None
 
     async def _finish(self, file: File, state: FileState, attempts: int, error: str) -> None:
@@ -128,11 +156,20 @@ class Loader:
         self._waiting.outcomes.pop(file.id, None)
 
     async def _fail(self, file: File, attempts: int, error: Rejected | Retryable) -> None:
-        logger.warning("file %s of export %s is not loaded: %s", file.id, file.export, error)
+        logger.warning("file %s of %s is not loaded: %s", file.id, self._name, error)
         after_s = _rejected_after_s(attempts) if isinstance(error, Rejected) else _retryable_after_s(error, attempts)
         now_us = clock.now_us()
+        before = self._waiting.outcomes.get(file.id)
+        rejected_since_us = 0 if before is None else before.rejected_since_us
         outcome = FileOutcome(
-            file.id, file.export, FileState.FAILED, now_us, attempts, str(error), now_us + int(after_s * US_PER_S)
+            id=file.id,
+            export=file.export,
+            state=FileState.FAILED,
+            at_us=now_us,
+            attempts=attempts,
+            error=str(error),
+            retry_at_us=now_us + int(after_s * US_PER_S),
+            rejected_since_us=rejected_since_us or (now_us if isinstance(error, Rejected) else 0),
         )
         self._waiting.outcomes[file.id] = outcome
         await self._say(outcome)

@@ -71,7 +71,7 @@ class OwnedPartitions(Service, Generic[T]):
                     self.settled = False
                 else:
                     await self._follow(assigned)
-                    self.settled = bool(assigned)
+                    self.settled = True
                 await self.sleep(POLL_S)
         except Exception as error:  # noqa: BLE001 -- whatever it is, the worker must not go on half
             await worker_fault(self.app, f"taking over partitions of {self.topic}", error)

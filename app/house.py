@@ -4,6 +4,7 @@ import logging
 import shutil
 import socket
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -47,6 +48,7 @@ from tables.receivers import Receivers
 logger = logging.getLogger(__name__)
 
 FIRST_PROJECT = 1
+PRIVATE = 0o700  # the data holds events, and the secrets of receivers
 CHANGELOG_RECORDS_WAITING_MAX = 10_000
 
 
@@ -62,6 +64,7 @@ class House(Service):
         self.token_made: str | None = None
         self._token_ensured = False
         crash = CrashPoints(settings.crash_at)
+        _make_private(settings.data_dir)
         staging = open_staging(settings.staging)
         self._loads = DestinationThread(open_destination(settings.destination))
         self._asides = DestinationThread(open_destination(settings.destination))
@@ -79,7 +82,11 @@ class House(Service):
         self._filed = self._owned_files(crash, staging)
         self._dead_letters = DeadLettersTable(self.streams)
         self._dead = OwnedPartitions(
-            self.app, DEAD_LETTERS, lambda n: DeadLetterPartition(self._log, self._dead_letters, n).open()
+            self.app,
+            DEAD_LETTERS,
+            lambda n: DeadLetterPartition(
+                self.streams, self._log, self._keeper.receivers, self._dead_letters, n
+            ).open(),
         )
         keep_dead_letters(self.streams, self._dead)
         self._owned: dict[str, OwnedPartitions[Any]] = {
@@ -107,6 +114,7 @@ class House(Service):
             self._mapped,
             self._buffered,
             self._filed,
+            self._dead,
             events_retention_s=settings.events_retention_s,
             log_bytes_max=settings.log_bytes_max,
             disk_reserve_bytes=settings.disk_reserve_bytes,
@@ -257,6 +265,13 @@ class House(Service):
 
     async def _check_template(self, template: Template) -> None:
         await self._evaluator.check(template)
+
+
+def _make_private(directory: Path) -> None:
+    try:
+        directory.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingInvalid(f"FOREBAY_DATA_DIR: {directory} cannot be used: {error.strerror}") from None
 
 
 def _family(host: str) -> socket.AddressFamily:

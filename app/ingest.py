@@ -17,7 +17,6 @@ from app.transports.log import Log, NewRecord
 
 PACK_BYTES_MAX = 1_000_000
 PACKS_PER_SEND_MAX = 16
-EVENT_OVERHEAD_BYTES = 64
 STICK_S, STICK_BYTES = 1.0, 1_000_000
 SIZE_ASKED_EVERY_S = 1.0
 PACK_HEADERS = (("forebay", b"1"),)
@@ -72,6 +71,8 @@ class Lane:
                 await self._send(gathering)
         finally:
             self._sending = None
+            if self._gathering is not None:  # the send has failed of something unforeseen; the others have not
+                self._sending = asyncio.ensure_future(self._send_all())
 
     async def _send(self, gathering: Gathering) -> None:
         try:
@@ -125,7 +126,7 @@ class Ingest:
         Raises LogFull when too much is in flight, or the log or the disk has reached its limit: try again later.
         Raises LogFailed when the log cannot be written.
         """
-        size_bytes = sum(event_bytes(event) for event in events)
+        size_bytes = sum(event.size_bytes for event in events)
         await self._make_sure_of_room(size_bytes)
         self._in_flight_bytes += size_bytes
         try:
@@ -171,11 +172,6 @@ class Sticky:
             self._bytes_left = STICK_BYTES
         self._bytes_left -= size_bytes
         return self._partition
-
-
-def event_bytes(event: Event) -> int:
-    """About what the event takes in memory and in the log."""
-    return len(event.body) + EVENT_OVERHEAD_BYTES + sum(len(name) + len(value) for name, value in event.headers)
 
 
 def _always(partition: int) -> Callable[[int], int]:

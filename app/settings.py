@@ -1,5 +1,7 @@
 """The settings, read from the environment once, at the start, here and nowhere else."""
 
+import logging
+import os
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote
@@ -8,6 +10,8 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_vali
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.errors import SettingInvalid
+
+logger = logging.getLogger(__name__)
 
 MIB = 1024 * 1024
 
@@ -74,8 +78,16 @@ class Settings(BaseSettings):
         return {**values, **{name: values.get(name) or default for name, default in defaults.items()}}
 
 
+def _say_what_is_unknown() -> None:
+    known = {f"FOREBAY_{name.upper()}" for name in Settings.model_fields}
+    for name in sorted(os.environ):
+        if name.startswith("FOREBAY_") and name not in known:
+            logger.warning("there is no setting %s: it is passed over", name)
+
+
 def read_settings() -> Settings:
     """From the environment. Raises SettingInvalid with one line that names the variable."""
+    _say_what_is_unknown()
     try:
         return Settings()
     except ValidationError as error:

@@ -7,16 +7,13 @@ routed   = buffered + loaded + dead-lettered           for each export
 from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
-from faust.types import TP
 
 from app.destinations.base import Watermark
-from app.model.cut import ChainEnd, ExportCounts, ReceiverCounts, decode_cut
+from app.model.cut import ChainEnd, ExportCounts, ReceiverCounts
 from app.model.receiver import Receiver
-from app.slicing.cut_log import CutLog
-from app.streams import CUTS, Streams
+from app.streams import Streams
 from app.transports.log import Log
-
-READ_BYTES_MAX = 4 * 1024 * 1024
+from tables.cuts import CutReader
 
 
 class ExportLedger(msgspec.Struct, frozen=True, rename="camel"):
@@ -48,18 +45,16 @@ class Ledger:
         log: Callable[[], Log],
         watermarks: Callable[[Sequence[str]], Awaitable[list[Watermark]]],
     ) -> None:
-        self._log = log
         self._watermarks = watermarks
-        self._cut_logs = [CutLog() for _ in range(streams.partitions)]
-        self._positions = [0] * streams.partitions
+        self._readers = [CutReader(log, partition) for partition in range(streams.partitions)]
 
     async def of(self, receiver: Receiver) -> ReceiverLedger:
         """As things stand. Raises LogFailed, Retryable (the destination is away)."""
         marks = await self._watermarks([export.uid for export in receiver.exports])
-        await self._read_on()
         counts = ReceiverCounts()
-        for cut_log in self._cut_logs:
-            counts = counts.plus(cut_log.receivers.get(receiver.uid, ReceiverCounts()))
+        for reader in self._readers:
+            await reader.read()
+            counts = counts.plus(reader.fold.receivers.get(receiver.uid, ReceiverCounts()))
         return ReceiverLedger(
             accepted=counts.accepted,
             deduplicated=counts.deduplicated,
@@ -68,32 +63,20 @@ class Ledger:
             exports=tuple(self._of_export(export.id, export.uid, marks) for export in receiver.exports),
         )
 
-    async def _read_on(self) -> None:
-        log = self._log()
-        for partition in range(len(self._cut_logs)):
-            tp = TP(CUTS, partition)
-            first, _ = await log.bounds(tp)
-            if first > self._positions[partition]:  # trimmed unread: the first that stands has the totals before it
-                self._cut_logs[partition], self._positions[partition] = CutLog(), first
-            cut_log = self._cut_logs[partition]
-            while (run := await log.read(tp, self._positions[partition], bytes_max=READ_BYTES_MAX)).records:
-                for record in run.records:
-                    cut_log.apply(decode_cut(record.value or b""))
-                self._positions[partition] = run.next
-
     def _of_export(self, export_id: str, uid: str, marks: Sequence[Watermark]) -> ExportLedger:
-        counts, through, refused = ExportCounts(), 0, 0
-        for partition, cut_log in enumerate(self._cut_logs):
-            counts = counts.plus(cut_log.exports.get(uid, ExportCounts()))
+        counts, staged, through, refused = ExportCounts(), 0, 0, 0
+        for partition, reader in enumerate(self._readers):
+            counts = counts.plus(reader.fold.exports.get(uid, ExportCounts()))
+            staged += sum(chain.events_total for chain in reader.fold.chains.values() if chain.export == uid)
             for mark in marks:
-                chain = cut_log.chains.get((uid, mark.log_id))
+                chain = reader.fold.chains.get((uid, mark.log_id))
                 if mark.export == uid and mark.partition == partition and chain is not None:
                     through += _events_through(chain, mark)
                     refused += mark.dead_total
         return ExportLedger(
             export_id=export_id,
             routed=counts.routed,
-            buffered=counts.routed - counts.dead - through,
+            buffered=staged - through,
             loaded=through - refused,
             dead_lettered=counts.dead + refused,
         )

@@ -52,6 +52,7 @@ class Receivers:
 
     revision: int = 0
     by_uid: dict[str, Receiver] = field(default_factory=dict)
+    deleted: set[str] = field(default_factory=set)  # uids of receivers and exports: gone, not merely unknown
     _uids: dict[tuple[int, str], str] = field(default_factory=dict)
     _ids: dict[int, list[str]] = field(default_factory=dict)
     _exports: dict[str, Export] = field(default_factory=dict)
@@ -199,6 +200,7 @@ class Receivers:
         for export in receiver.exports:
             self._forget_export(export)
         del self.by_uid[uid]
+        self.deleted.add(uid)
         del self._uids[receiver.project_id, receiver.id]
         self._ids[receiver.project_id].remove(receiver.id)
 
@@ -210,6 +212,7 @@ class Receivers:
 
     def _forget_export(self, export: Export) -> None:
         del self._exports[export.uid]
+        self.deleted.add(export.uid)
         for number in range(1, export.mapping_number + 1):
             self._mappings.pop((export.uid, number), None)
 

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import msgspec
 
+OVERHEAD_BYTES = 64
+
 HeaderPairs = tuple[tuple[str, str], ...]
 
 
@@ -23,6 +25,11 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
     headers: HeaderPairs
     body: bytes
     only_export: str = ""
+
+    @property
+    def size_bytes(self) -> int:
+        """About what it takes in memory and in the log."""
+        return len(self.body) + OVERHEAD_BYTES + sum(len(name) + len(value) for name, value in self.headers)
 
 
 class Pack(msgspec.Struct, frozen=True, array_like=True):

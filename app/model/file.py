@@ -61,7 +61,10 @@ class File(msgspec.Struct, frozen=True, tag="file"):
 
 
 class FileOutcome(msgspec.Struct, frozen=True, tag="outcome", omit_defaults=True):
-    """What became of a file: its state since `at_us`, with the error and the next attempt of a failed one."""
+    """What became of a file: its state since `at_us`, with the error and the next attempt of a failed one.
+
+    `rejected_since_us` is when the destination first refused it: from then on its retention counts.
+    """
 
     id: str
     export: str
@@ -70,6 +73,7 @@ class FileOutcome(msgspec.Struct, frozen=True, tag="outcome", omit_defaults=True
     attempts: int = 0
     error: str = ""
     retry_at_us: int = 0
+    rejected_since_us: int = 0
 
 
 FileRecord = File | FileOutcome

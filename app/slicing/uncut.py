@@ -67,7 +67,7 @@ class Uncut:
             outcome = _unless_too_large(result)
             if isinstance(outcome, MappingFailed):
                 dead += 1
-                self._dead_bytes += len(event.body)
+                self._dead_bytes += event.size_bytes
                 self.dead.append(DeadLetter(export.uid, *position, str(outcome), event))
             else:
                 rows.append(outcome)

@@ -339,10 +339,10 @@ def _fields(struct) -> dict:
 
 @simulated
 async def test_a_file_that_kept_failing_is_dropped_after_its_retention_and_its_events_are_dead():
-    bench = a_bench(retention_s=DAY_S)
-    bench.put_file(a_file(bench, 0, 2, closed_us=now_us() - int(2 * DAY_S * 1_000_000)))
+    bench = a_bench(retention_s=0.0)
+    bench.put_file(a_file(bench, 0, 2))
     bench.put_file(a_file(bench, 2, 3))
-    fail_loads(bench, fails_before(Rejected("never")))
+    fail_loads(bench, fails_before(Rejected("never")), fails_before(Rejected("never")))
     await bench.worker().filed()
     await asyncio.sleep(130)
     assert outcomes(bench)[-2:] == [("x-0", FileState.DROPPED, 1), ("x-2", FileState.LOADED, 0)]
@@ -352,12 +352,14 @@ async def test_a_file_that_kept_failing_is_dropped_after_its_retention_and_its_e
 
 
 @simulated
-async def test_an_old_file_is_tried_at_least_once_before_it_is_dropped():
-    bench = a_bench(retention_s=DAY_S)
+async def test_a_file_is_dropped_only_if_it_is_refused_and_was_for_all_its_retention():
+    bench = a_bench(retention_s=0.0)
     bench.put_file(a_file(bench, 0, 2, closed_us=1))
+    away = [fails_before(Retryable("away", after_s=30.0))] * 3
+    fail_loads(bench, *away, fails_before(Rejected("never")))
     await bench.worker().filed()
-    await settled()
-    assert outcomes(bench) == [("x-0", FileState.LOADED, 0)]
+    await asyncio.sleep(1100)
+    assert outcomes(bench)[-1] == ("x-0", FileState.LOADED, 4)
     assert loaded_rows(bench) == ["x0", "x1"]
 
 

@@ -5,7 +5,7 @@ from faust.types import TP
 
 from app.crash import CrashPoints
 from app.errors import LogFailed, LogFull
-from app.ingest import PACK_BYTES_MAX, PACKS_PER_SEND_MAX, Ingest, event_bytes
+from app.ingest import PACK_BYTES_MAX, PACKS_PER_SEND_MAX, Ingest
 from app.model.event import decode_pack
 from app.model.mapping import Mapping
 from app.streams import EVENTS
@@ -167,7 +167,7 @@ async def test_a_client_that_goes_takes_nobody_elses_events_along():
 
 @simulated
 async def test_too_much_in_flight_is_refused_and_room_comes_back():
-    size = event_bytes(an_event("x" * 1000))
+    size = an_event("x" * 1000).size_bytes
     door = Door(in_flight_bytes_max=2 * size)
     sent = [door.send("x" * 1000), door.send("x" * 1000)]
     await a_moment()
@@ -180,7 +180,7 @@ async def test_too_much_in_flight_is_refused_and_room_comes_back():
 
 @simulated
 async def test_room_comes_back_after_a_failure_too():
-    size = event_bytes(an_event("x" * 1000))
+    size = an_event("x" * 1000).size_bytes
     door = Door(in_flight_bytes_max=size)
     door.gate.is_open.set()
     door.gate.script.plan("append", *[fails_before(LOG_FAILED)] * 5)

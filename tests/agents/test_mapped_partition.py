@@ -671,9 +671,9 @@ async def test_events_that_are_cut_are_deleted_when_they_are_old_enough():
     await worker.take(mapped, 0, 1)
     await cut(mapped)
     await worker.take(mapped, 1)
-    await mapped.cuts.trim(lambda _part: False, 0)
+    await mapped.cuts.trim_events(0)
     assert bench.store.partitions[EVENTS_TP].first == 0
-    await mapped.cuts.trim(lambda _part: False, FAR_FUTURE_US)
+    await mapped.cuts.trim_events(FAR_FUTURE_US)
     assert bench.store.partitions[EVENTS_TP].first == 1
     assert [decode_pack(record.value).events[0].body for record in bench.store.records(EVENTS)] == [b"2"]
 
@@ -687,9 +687,9 @@ async def test_cuts_before_a_checkpoint_go_when_their_slices_are_loaded_and_the_
     checkpoints = [record for record in bench.cuts() if isinstance(record, Cut) and record.checkpoint]
     assert len(checkpoints) == 1
     assert isinstance(checkpoints[0].checkpoint, Totals)
-    await mapped.cuts.trim(lambda _part: False, 0)
+    await mapped.cuts.trim_events(0)
     assert len(bench.cuts()) == 271
-    await mapped.cuts.trim(lambda part: part.end <= 269, 0)
+    await mapped.cuts.trim_cuts(lambda part: part.end <= 269)
     assert bench.cuts()[0] == checkpoints[0]
     again = await bench.worker().mapped()
     assert again.cuts.fold == mapped.cuts.fold

@@ -32,7 +32,7 @@ class SqlitePlace:
 
     def rows(self, table_id: TableId = ORDERS) -> list[tuple[str | None, ...]]:
         with closing(sqlite3.connect(self._path)) as connection:
-            return connection.execute(f"SELECT * FROM {self._name(table_id)}").fetchall()  # noqa: S608 -- quoted
+            return connection.execute(f"SELECT * FROM {self._name(table_id)}").fetchall()
 
     def tables(self) -> set[str]:
         with closing(sqlite3.connect(self._path)) as connection:

@@ -643,7 +643,8 @@ class World:
             if consumer.state is None:
                 continue
             if consumer.topic == EVENTS:
-                await consumer.state.cuts.trim(loaded, older_than_us)
+                await consumer.state.cuts.trim_events(older_than_us)
+                await consumer.state.cuts.trim_cuts(loaded)
             elif consumer.topic == SLICES:
                 await consumer.state.trim(loaded)
             else:

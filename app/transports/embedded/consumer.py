@@ -6,6 +6,7 @@ the others go on.
 """
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Coroutine, Iterable, Mapping
 from typing import Any, cast
@@ -24,6 +25,8 @@ from app.transports.embedded.store import Limits
 from app.transports.embedded.volume import Volume
 from app.transports.log import Record, Run
 from app.transports.runs import run_topics
+
+logger = logging.getLogger(__name__)
 
 RUN_LIMITS = Limits(bytes_max=1 << 20, records_max=10_000)
 MESSAGE_LIMITS = Limits(bytes_max=256 << 10, records_max=1_000)
@@ -232,7 +235,11 @@ class Consumer(base.Consumer):
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         if not self._may_commit:
             return False
-        await self.volume.commit(self._group, offsets)
+        try:
+            await self.volume.commit(self._group, offsets)
+        except LogFailed as error:  # offsets are hints: nothing is lost, and the next commit says more
+            logger.warning("offsets are not committed now: %s", error)
+            return False
         return True
 
     def _new_offset(self, tp: TP) -> int | None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from threading import Condition, Thread
 from typing import Any, NamedTuple
 
-from app.errors import LogFailed, LogFull
+from app.errors import LogCorrupt, LogFailed, LogFull
 from app.transports.embedded.housekeeping import Housekeeper
 from app.transports.embedded.store import Batch, Partition, Store
 from app.transports.embedded.tail import Tail
@@ -125,7 +125,7 @@ class Writer:
             self._stopping = True
             jobs = jobs + self._jobs
             self._jobs = []
-        failure = LogFailed(f"the writer of {self._store.path} died: {error!r}")
+        failure = LogCorrupt(f"the writer of {self._store.path} died: {error!r}")
         self._announce([Settled(job.future, None, failure) for job in jobs])
 
     def _take(self) -> list[Job]:

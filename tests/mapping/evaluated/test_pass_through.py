@@ -50,7 +50,7 @@ def exact(json_text):
 
 @pytest.mark.parametrize("program", ["Body()", "[Body()][0]", "Body('nothing.here', Body())"])
 async def test_a_body_passes_through(arrived, program):
-    chance = random.Random(SEED)  # noqa: S311 -- no secret
+    chance = random.Random(SEED)
     bodies = [document(chance) for _ in range(400)]
     evaluator = Evaluator(processes=1)
     results = await evaluator.evaluate([Template(program)], [arrived(body) for body in bodies])
