@@ -55,6 +55,7 @@ class MappingRoom:
     watermarks: Callable[[], Awaitable[list[Watermark]]]
     arrived_until: Callable[[int], None]
     crash: CrashPoints
+    now_us: Callable[[], int] = clock.now_us
 
 
 @dataclass(slots=True)
@@ -184,7 +185,7 @@ class MappedPartition:
                     return
                 reached = records[0].offset if records else run.next
                 self._position = reached if border is None else min(border, reached)
-                if (self._position == border or self._is_due(clock.now_us())) and not await self._cut():
+                if (self._position == border or self._is_due(self._room.now_us())) and not await self._cut():
                     return
             self._position = max(self._position, run.next)
             self._ack()
@@ -213,13 +214,13 @@ class MappedPartition:
         await self._room.keeper.reached(max((pack.revision for _, pack in packs), default=0))
         if not await self._follow_definitions(records[0].offset):
             return False
-        self._uncut.begin(clock.now_us())
+        self._uncut.begin(self._room.now_us())
         if not packs:
             return True
         wanted = self._route(packs)
         results = await asyncio.gather(*(self._room.mapper_of(one.export).map(one.arrived) for one in wanted))
         for one, mapped in zip(wanted, results, strict=True):
-            self._uncut.keep(one.export, one.placed, mapped, clock.now_us())
+            self._uncut.keep(one.export, one.placed, mapped, self._room.now_us())
         return True
 
     async def _follow_definitions(self, position: int) -> bool:
@@ -298,7 +299,7 @@ class MappedPartition:
         self._room.crash.reach("cut")
         await self._announce({})
         self._room.crash.reach("announced")
-        self._cut_us = clock.now_us()
+        self._cut_us = self._room.now_us()
         self._uncut = Uncut()
         self._ack()
         return True
@@ -317,7 +318,7 @@ class MappedPartition:
             begin=begin,
             end=end,
             revision=self._revision,
-            cut_us=clock.now_us(),
+            cut_us=self._room.now_us(),
             slices=tuple(self._slice(uid, file, begin, end) for uid, file in staged.items()),
             dead_letters=dead_letters,
             receivers=uncut.receivers,
@@ -366,7 +367,7 @@ class MappedPartition:
         return self.cuts.staged_names() | set(self._staging_names)
 
     def _staged_name(self, ending: str) -> str:
-        return f"{staged_folder(self.partition)}/{clock.now_us():020d}-{token_hex(6)}.{ending}"
+        return f"{staged_folder(self.partition)}/{self._room.now_us():020d}-{token_hex(6)}.{ending}"
 
     def _ack(self) -> None:
         while self._unacked and self._unacked[0][0] <= self.cuts.end:

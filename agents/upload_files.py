@@ -52,6 +52,7 @@ class LoadingRoom:
     staging: Staging
     crash: CrashPoints
     failed_files_retention_s: float
+    now_us: Callable[[], int] = clock.now_us
 
 
 @dataclass(slots=True)
@@ -104,7 +105,7 @@ class Loader:
         outcome = self._waiting.outcomes.get(file.id)
         if outcome is not None and outcome.state is FileState.FAILED:
             logger.info("file %s of %s is tried again at %s", file.id, self._name, iso_ms(outcome.retry_at_us))
-            await asyncio.sleep(max(0.0, (outcome.retry_at_us - clock.now_us()) / US_PER_S))
+            await asyncio.sleep(max(0.0, (outcome.retry_at_us - self._room.now_us()) / US_PER_S))
         attempts = 0 if outcome is None else outcome.attempts
         await self._room.keeper.reached(max(part.revision for part in file.slices))
         if self._room.keeper.receivers.export(file.export) is None:
@@ -122,7 +123,7 @@ class Loader:
         """Whether somebody had time enough to mend what the destination refuses."""
         if outcome is None or not outcome.rejected_since_us:
             return False
-        return clock.now_us() > outcome.rejected_since_us + int(self._room.failed_files_retention_s * US_PER_S)
+        return self._room.now_us() > outcome.rejected_since_us + int(self._room.failed_files_retention_s * US_PER_S)
 
     async def _drop(self, file: File, attempts: int, reason: Rejected) -> None:
         """Load a file without its rows: the destination refuses them still, and their time is over."""
@@ -151,14 +152,14 @@ class Loader:
         names = [part.staged.name for part in file.slices]
         await asyncio.to_thread(delete_staged, self._room.staging, names)
         self._room.crash.reach("slices-deleted")
-        await self._say(FileOutcome(file.id, file.export, state, clock.now_us(), attempts, error))
+        await self._say(FileOutcome(file.id, file.export, state, self._room.now_us(), attempts, error))
         self._waiting.files.pop(file.id, None)
         self._waiting.outcomes.pop(file.id, None)
 
     async def _fail(self, file: File, attempts: int, error: Rejected | Retryable) -> None:
         logger.warning("file %s of %s is not loaded: %s", file.id, self._name, error)
         after_s = _rejected_after_s(attempts) if isinstance(error, Rejected) else _retryable_after_s(error, attempts)
-        now_us = clock.now_us()
+        now_us = self._room.now_us()
         before = self._waiting.outcomes.get(file.id)
         rejected_since_us = 0 if before is None else before.rejected_since_us
         outcome = FileOutcome(

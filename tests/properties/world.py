@@ -20,7 +20,7 @@ from faust.types import TP
 
 from agents.flush_buffers import BufferedPartition, BufferingRoom
 from agents.keep_definitions import DefinitionsKeeper
-from agents.mapped_partition import MappedPartition, MappingRoom
+from agents.mapped_partition import CUT_PAUSE_US, MappedPartition, MappingRoom
 from agents.patience import until_done
 from agents.trim_logs import _loaded_by
 from agents.upload_files import FiledPartition, LoadingRoom
@@ -46,7 +46,9 @@ from app.model.cut import Cut, decode_cut
 from app.model.dead_letter import decode_dead_letter, decode_dead_letters
 from app.model.draft import ExportChange, ExportDraft
 from app.model.event import Event, encode_pack
+from app.model.export import Export
 from app.model.task import Task, TaskType
+from app.slicing.csv import decode_rows
 from app.slicing.cut_log import CutLog
 from app.streams import CUTS, DEAD_LETTERS, DEFINITIONS, DEFINITIONS_TP, EVENTS, FILES, SLICES
 from app.transports.log import NewRecord
@@ -78,6 +80,7 @@ CALM_S, CALM_ROUND_S = 6000, 5
 CALM_STEPS_MAX = 60_000
 FAR_FUTURE_US = 1 << 60
 GRAIN_S = 0.5
+CLOCK_START_US = 1 << 50  # within what FAR_FUTURE_US is far from
 RETENTION_S = 10.0**11
 
 OWNER: contextvars.ContextVar["Worker | None"] = contextvars.ContextVar("owner", default=None)
@@ -154,6 +157,7 @@ class Worker:
             watermarks=asides.watermarks,
             arrived_until=lambda _us: None,
             crash=crash,
+            now_us=world.clock_us,
         )
         self.buffering = BufferingRoom(streams, lambda: self.log, self.keeper, asides.watermarks, crash)
         self.loading = LoadingRoom(
@@ -164,11 +168,12 @@ class Worker:
             staging=world.staging,
             crash=crash,
             failed_files_retention_s=RETENTION_S,
+            now_us=world.clock_us,
         )
         self.streams = streams
 
-    def _mapper_of(self, _export: Any) -> RowMapper:
-        mapper = FakeMapper(self.world.mapping_fails)
+    def _mapper_of(self, export: Export) -> RowMapper:
+        mapper = FakeMapper(self.world.mapping_fails, suffix=f"@{export.mapping_number}")
         mapper.before = lambda: self._gate("map", "")
         return mapper
 
@@ -287,6 +292,7 @@ class Plan:
     fresh_end: bool
     unrest: float
     change: float
+    lag: float
 
     @classmethod
     def of(cls, random: Random) -> "Plan":
@@ -302,6 +308,7 @@ class Plan:
             fresh_end=put_back or random.random() < 0.5,
             unrest=random.choice([1, 3, 8]),
             change=random.choice([0.2, 0.5, 2]),
+            lag=random.choice([0, 0.8, 0.98]),
         )
 
 
@@ -334,11 +341,17 @@ class World:
         self.taken_over: set[int] = set()
         self.calm = False
         self.now_us = 1_000_000
+        self._clock_us = CLOCK_START_US
         self.events_made = 0
         self.exports_made = 0
         self.steps_left = STORM_STEPS
         self.calm_steps = 0
         self._threads: dict[Any, asyncio.Lock] = {}
+
+    def clock_us(self) -> int:
+        """Time passes whenever somebody looks at the clock: each third look is behind the pause between cuts."""
+        self._clock_us += CUT_PAUSE_US // 3
+        return self._clock_us
 
     # running
 
@@ -428,6 +441,8 @@ class World:
                 self._act()
                 return True
         ready = [parked for parked in self.parked if parked.ready()]
+        if not self.calm and self.random.random() < self.plan.lag:  # nobody hears of changes now
+            ready = [parked for parked in ready if parked.what != DEFINITIONS or parked.call != "read"]
         if ready and (not timers or self.random.random() < (1.0 if self.calm else 0.93)):
             self._release(self.random.choice(ready))
             return True
@@ -784,7 +799,9 @@ class World:
 
     async def _judge(self) -> None:
         loaded = Counter(
-            {(uid, row[0]): count for uid, rows in self.destination.rows.items() for row, count in rows.items()}
+            (uid, str(row[0]).partition("@")[0])
+            for uid, rows in self.destination.rows.items()
+            for row in rows.elements()
         )
         dead = Counter(
             (letter.export, letter.event.body.decode()) for cut in self.cuts() for letter in self._dead_of(cut)
@@ -796,6 +813,7 @@ class World:
         for pair, accepted in self._must_have().items():
             if loaded[pair] + dead[pair] == 0:
                 wrong.append(f"lost: {pair} of {accepted}")
+        wrong += self._judge_mappings()
         wrong += self._judge_dead_letters(dead)
         wrong += await self._judge_ledger(loaded, dead)
         assert not wrong, "\n".join(wrong)
@@ -815,6 +833,15 @@ class World:
                     if now.export(export.uid) is not None:
                         must[export.uid, event.body.decode()] = accepted
         return must
+
+    def _judge_mappings(self) -> list[str]:
+        return [
+            f"rows of another mapping: {part} {row}"
+            for cut in self.cuts()
+            for part in cut.slices
+            for row in decode_rows(self.staging.history[part.staged.name])
+            if str(row[0]).partition("@")[2] != str(part.mapping_number)
+        ]
 
     def _judge_dead_letters(self, dead: Counter[tuple[str, str]]) -> list[str]:
         told = {
