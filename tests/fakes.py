@@ -309,12 +309,15 @@ def fake_streams(partitions: int = 1, app: FakeApp | None = None) -> Streams:
 
 
 class FakeMapper:
-    """One column: the body. What `fails` says cannot be mapped."""
+    """One column: the body, and `suffix`. What `fails` says cannot be mapped."""
 
     waits = False
 
-    def __init__(self, fails: Callable[[Event], bool] = lambda event: event.body.startswith(b"bad")) -> None:
+    def __init__(
+        self, fails: Callable[[Event], bool] = lambda event: event.body.startswith(b"bad"), suffix: str = ""
+    ) -> None:
         self._fails = fails
+        self._suffix = suffix
         self.before: Callable[[], Awaitable[Any]] | None = None
         self.mapped: list[Arrived] = []
 
@@ -323,7 +326,7 @@ class FakeMapper:
             await self.before()
         self.mapped.extend(events)
         return [
-            MappingFailed("it is bad") if self._fails(arrived.event) else (arrived.event.body.decode(),)
+            MappingFailed("it is bad") if self._fails(arrived.event) else (arrived.event.body.decode() + self._suffix,)
             for arrived in events
         ]
 
