@@ -20,7 +20,7 @@ from faust.types import TP
 
 from agents.flush_buffers import BufferedPartition, BufferingRoom
 from agents.keep_definitions import DefinitionsKeeper
-from agents.mapped_partition import MappedPartition, MappingRoom
+from agents.mapped_partition import CUT_PAUSE_US, MappedPartition, MappingRoom
 from agents.patience import until_done
 from agents.trim_logs import _loaded_by
 from agents.upload_files import FiledPartition, LoadingRoom
@@ -80,6 +80,7 @@ CALM_S, CALM_ROUND_S = 6000, 5
 CALM_STEPS_MAX = 60_000
 FAR_FUTURE_US = 1 << 60
 GRAIN_S = 0.5
+CLOCK_START_US = 1 << 50  # within what FAR_FUTURE_US is far from
 RETENTION_S = 10.0**11
 
 OWNER: contextvars.ContextVar["Worker | None"] = contextvars.ContextVar("owner", default=None)
@@ -156,6 +157,7 @@ class Worker:
             watermarks=asides.watermarks,
             arrived_until=lambda _us: None,
             crash=crash,
+            now_us=world.clock_us,
         )
         self.buffering = BufferingRoom(streams, lambda: self.log, self.keeper, asides.watermarks, crash)
         self.loading = LoadingRoom(
@@ -166,6 +168,7 @@ class Worker:
             staging=world.staging,
             crash=crash,
             failed_files_retention_s=RETENTION_S,
+            now_us=world.clock_us,
         )
         self.streams = streams
 
@@ -338,11 +341,17 @@ class World:
         self.taken_over: set[int] = set()
         self.calm = False
         self.now_us = 1_000_000
+        self._clock_us = CLOCK_START_US
         self.events_made = 0
         self.exports_made = 0
         self.steps_left = STORM_STEPS
         self.calm_steps = 0
         self._threads: dict[Any, asyncio.Lock] = {}
+
+    def clock_us(self) -> int:
+        """Time passes whenever somebody looks at the clock: each third look is behind the pause between cuts."""
+        self._clock_us += CUT_PAUSE_US // 3
+        return self._clock_us
 
     # running
 
