@@ -75,6 +75,7 @@ from tests.sim_loop import SimLoop
 
 PARTITIONS = 2
 WORKERS_MAX = 3
+EXPORTS_MAX = 15  # below what the definitions refuse
 STORM_STEPS = 700
 CALM_S, CALM_ROUND_S = 6000, 5
 CALM_STEPS_MAX = 60_000
@@ -564,7 +565,7 @@ class World:
         receivers = self.definitions()
         receiver = receivers.by_uid[self.random.choice(["r0", "r1"])]
         luck = self.random.random()
-        if luck < 0.4:
+        if luck < 0.4 and len(receiver.exports) < EXPORTS_MAX:
             self.exports_made += 1
             uid = f"x{self.exports_made}"
             draft = ExportDraft(uid, uid, a_mapping(uid), self._conditions())
