@@ -5,5 +5,6 @@ COPY agents /src/agents
 COPY tables /src/tables
 RUN pip install --no-cache-dir /src && useradd --create-home forebay && install -d -o forebay /data
 USER forebay
+ENV FOREBAY_HOST=0.0.0.0 FOREBAY_DATA_DIR=/data
 EXPOSE 6066
 CMD ["forebay", "serve"]
