@@ -199,8 +199,14 @@ class MappedPartition:
             self._start_anew()
             if start > self._position:
                 raise LogCorrupt(f"events {self._position} to {start} of partition {self.partition} are gone uncut")
-        await self._room.log().seek(self._tp, self._position)
+        await self._go_back()
         return True
+
+    async def _go_back(self) -> None:
+        try:
+            await self._room.log().seek(self._tp, self._position)
+        except LogFailed as error:  # the partition is another's now: it is closed at the next look
+            logger.warning("partition %s: %s", self.partition, error)
 
     def _border(self, offset: int) -> int | None:
         """The next offset that no slice may span."""
@@ -293,7 +299,7 @@ class MappedPartition:
             await asyncio.to_thread(self._drop_staging)
             await self._announce({})
             self._start_anew()
-            await self._room.log().seek(self._tp, self._position)
+            await self._go_back()
             return False
         self._staging_names.clear()
         self._room.crash.reach("cut")
