@@ -41,6 +41,7 @@ logger = logging.getLogger(__name__)
 
 RUNS_WAITING_MAX = 2
 CUT_PAUSE_US = 100_000
+MAPPED_BYTES_MAX = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,7 @@ class MappedPartition:
         self._loaded: dict[tuple[str, str], int] = {}
         self._position = 0
         self._revision = 0
+        self._width_of = -1, 1  # revision, columns
         self._uncut = Uncut()
         self._cut_us = 0
         self._unacked: list[tuple[int, Callable[[], Any]]] = []
@@ -179,7 +181,7 @@ class MappedPartition:
             records = [record for record in run.records if record.offset >= self._position]
             while records:
                 border = self._border(records[0].offset)
-                within = [record for record in records if border is None or record.offset < border]
+                within = self._piece(records, border)
                 records = records[len(within) :]
                 if not await self._map(within):
                     return
@@ -207,6 +209,23 @@ class MappedPartition:
             await self._room.log().seek(self._tp, self._position)
         except LogFailed as error:  # the partition is another's now: it is closed at the next look
             logger.warning("partition %s: %s", self.partition, error)
+
+    def _piece(self, records: Sequence[Record], border: int | None) -> Sequence[Record]:
+        """As many records up to the border as may become rows at once: what many exports want is mapped in pieces."""
+        bytes_left = MAPPED_BYTES_MAX // self._width()
+        for count, record in enumerate(records):
+            bytes_left -= len(record.value or b"")
+            if (border is not None and record.offset >= border) or (bytes_left < 0 and count):
+                return records[:count]
+        return records
+
+    def _width(self) -> int:
+        """How many columns the events of one receiver fill, at most."""
+        receivers = self._room.keeper.receivers
+        if self._width_of[0] != receivers.revision:
+            widths = [sum(len(one.mapping.columns) for one in all_.exports) for all_ in receivers.by_uid.values()]
+            self._width_of = receivers.revision, max([1, *widths])
+        return self._width_of[1]
 
     def _border(self, offset: int) -> int | None:
         """The next offset that no slice may span."""
@@ -390,7 +409,7 @@ def _packs(records: Iterable[Record]) -> list[tuple[int, Pack]]:
     for record in records:
         try:
             packs.append((record.offset, decode_pack(record.value or b"")))
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, ValueError):  # invalid UTF-8 is a ValueError
             logger.error("the message at offset %s is no pack of events; it is passed over", record.offset)  # noqa: TRY400
     return packs
 

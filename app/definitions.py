@@ -132,6 +132,8 @@ class Definitions:
         return receiver
 
     async def _start(self, task: Task, work: TaskWork) -> Task:
+        await self._keeper.catch_up()
+        self._receivers.check(work)  # what is refused now need not stand in the log; the fold decides all the same
         await self._keeper.submit(StartTask(task, work))
         return task
 

@@ -23,7 +23,7 @@ from app.crash import CrashPoints
 from app.definitions import Definitions
 from app.destinations.registry import open_destination
 from app.destinations.thread import DestinationThread
-from app.errors import SettingInvalid
+from app.errors import LogFailed, SettingInvalid
 from app.ingest import Ingest
 from app.mapping.evaluated import Evaluator
 from app.mapping.mappers import Mappers
@@ -192,7 +192,10 @@ class House(Service):
     # putting together
 
     def _free_bytes(self) -> int:
-        return shutil.disk_usage(self.settings.data_dir).free
+        try:
+            return shutil.disk_usage(self.settings.data_dir).free
+        except OSError as error:
+            raise LogFailed(f"the data directory cannot be looked at: {error.strerror}") from error
 
     def _log(self) -> Log:
         return log_of(self.app)

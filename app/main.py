@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import resource
 import signal
 import sys
 
@@ -41,9 +42,16 @@ def serve(log_level: str) -> None:
         raise SystemExit(f"forebay: {error}") from None
     logging.captureWarnings(capture=True)
     worker = Worker(house.app, loglevel=log_level, quiet=True, redirect_stdouts=False)
+    open_files_enough()
     settle_garbage()
     worker.spinner = None  # it writes to the terminal, even where there is none
     worker.execute_from_commandline()
+
+
+def open_files_enough() -> None:
+    """As many connections and files as the system lets this process have."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def settle_garbage() -> None:

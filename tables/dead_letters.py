@@ -9,6 +9,7 @@ from app.streams import Streams
 
 LETTERS_PER_EXPORT_MAX = 100_000
 BYTES_PER_EXPORT_MAX = 256 * 1024 * 1024
+PAGE_BYTES_MAX = 8 * 1024 * 1024
 
 
 class Entry(NamedTuple):
@@ -73,9 +74,15 @@ class DeadLettersTable:
         return letter.key in self._table
 
     def of_export(self, export_uid: str, *, offset: int, limit: int) -> list[DeadLetter]:
-        """By arrival, from the `offset`-th on, at most `limit`."""
-        entries = self._index.get(export_uid, [])[offset : offset + limit]
-        return [decode_dead_letter(self._table[entry.key]) for entry in entries]
+        """By arrival, from the `offset`-th on, at most `limit`, and no more than a page of bytes unless it is one."""
+        letters: list[DeadLetter] = []
+        bytes_left = PAGE_BYTES_MAX
+        for entry in self._index.get(export_uid, [])[offset : offset + limit]:
+            bytes_left -= entry.bytes
+            if letters and bytes_left < 0:
+                break
+            letters.append(decode_dead_letter(self._table[entry.key]))
+        return letters
 
     def _add(self, letter: DeadLetter, size_bytes: int) -> None:
         insort(self._index.setdefault(letter.export, []), Entry(letter.event.arrival_us, letter.key, size_bytes))

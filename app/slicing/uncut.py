@@ -16,6 +16,7 @@ from app.slicing.open_slice import OpenSlice
 BYTES_MAX = 32 * 1024 * 1024
 ROW_CHARACTERS_MAX = 1024 * 1024
 WAIT_US = US_PER_S
+REASON_CHARACTERS_MAX = 1000
 
 
 @dataclass(slots=True)
@@ -68,7 +69,7 @@ class Uncut:
             if isinstance(outcome, MappingFailed):
                 dead += 1
                 self._dead_bytes += event.size_bytes
-                self.dead.append(DeadLetter(export.uid, *position, str(outcome), event))
+                self.dead.append(DeadLetter(export.uid, *position, str(outcome)[:REASON_CHARACTERS_MAX], event))
             else:
                 rows.append(outcome)
         if rows:

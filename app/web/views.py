@@ -65,7 +65,7 @@ class PathView(View):
         except ANSWERED as error:
             response = self.api.encode_error(error, request, request_id)
         except Exception:
-            logger.exception("request %s failed: %s %s", request_id, request.method, request.path)
+            logger.exception("request %s failed: %s %s", request_id, request.method, self.view_path)  # no secret
             response = self.api.encode_error(Unexpected(), request, request_id)
         response.headers[REQUEST_ID] = request_id
         response.headers.update(self.api.headers)

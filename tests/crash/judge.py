@@ -133,7 +133,7 @@ async def _dead_names(session: aiohttp.ClientSession, url: str, wanted: Wanted) 
             letters = (await answer.json())["deadLetters"]
         names.update(json.loads(letter["event"]["body"])["name"] for letter in letters)
         offset += len(letters)
-        if len(letters) < 1000:
+        if not letters:
             return names
 
 

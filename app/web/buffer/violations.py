@@ -11,6 +11,7 @@ from app.web.buffer.errors import BufferRefusal
 from app.web.buffer.payloads import Payload
 
 VIOLATIONS_SAID_MAX = 100
+QUOTED_CHARACTERS_MAX = 8192
 P = TypeVar("P", bound=Payload)
 Violation = tuple[str, str]  # name of the error, message
 
@@ -59,7 +60,8 @@ def out_of_range(name: str, value: int, least: int, most: int) -> Violation:
 
 
 def quoted(text: str) -> str:
-    """As a Go string literal."""
+    """As a Go string literal; of a very long one the beginning."""
+    text = text if len(text) <= QUOTED_CHARACTERS_MAX else f"{text[:QUOTED_CHARACTERS_MAX]}…"
     return f'"{"".join(_GO_ESCAPES.get(character) or _go_character(character) for character in text)}"'
 
 
@@ -91,7 +93,7 @@ def _refusal(details: Sequence[ErrorDetails]) -> BufferRefusal:
             return BufferRefusal(
                 400, "decodePayload", f"cannot decode the payload: {_path(detail['loc'])}: {detail['msg']}"
             )
-    return refuse([_violation(detail) for detail in _in_order(details)])
+    return refuse([_violation(detail) for detail in _in_order(details)[:VIOLATIONS_SAID_MAX]])
 
 
 def _in_order(details: Sequence[ErrorDetails]) -> list[ErrorDetails]:
