@@ -18,7 +18,7 @@ class OpenSlice:
 
     def __init__(self, export: Export, opened_us: int, arrived_us: int) -> None:
         self.export = export
-        self._arrived_us = arrived_us
+        self._arrived_us = min(arrived_us, opened_us)  # stamps never go back, but a clock that was ahead does
         self.events = 0
         self._chunks: list[bytes] = []
         self.opened = Opened(

@@ -33,3 +33,12 @@ def test_closed_it_says_where_it_stands_in_its_chain():
     assert (closed.export, closed.mapping_number, closed.staged, closed.revision) == ("x", 4, staged, 6)
     assert (closed.log_id, closed.partition, closed.previous, closed.begin, closed.end) == ("log", 2, 8, 10, 20)
     assert (closed.rows, closed.events, closed.events_total, closed.opened_us) == (2, 2, 7, 3)
+
+
+def test_a_clock_that_was_ahead_makes_no_slice_wait_for_it() -> None:
+    ahead_us = 3_600_000_000
+    part = OpenSlice(an_export(), opened_us=1_000, arrived_us=1_000 + ahead_us)
+    closed = part.closed(
+        StagedFile("a", 0, 0), log_id="l", partition=0, begin=0, end=1, previous=None, events_before=0, revision=1
+    )
+    assert closed.opened_us == 1_000
