@@ -5,6 +5,7 @@ import shutil
 import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import msgspec
@@ -23,16 +24,20 @@ from app.crash import CrashPoints
 from app.definitions import Definitions
 from app.destinations.registry import open_destination
 from app.destinations.thread import DestinationThread
-from app.errors import LogFailed, SettingInvalid
+from app.errors import LogFailed, MappingFailed, SettingInvalid
 from app.ingest import Ingest
+from app.mapping.arrived import Arrived
 from app.mapping.evaluated import Evaluator
 from app.mapping.mappers import Mappers
 from app.model.column import Template
 from app.model.dead_letter import DeadLetter
+from app.model.event import Event, EventIds
 from app.model.export import Export
 from app.model.receiver import Receiver
+from app.model.row import Row
 from app.settings import Settings
 from app.slicing.registry import open_staging
+from app.slicing.uncut import unless_too_large
 from app.streams import DEAD_LETTERS, DEFINITIONS, EVENTS, FILES, SLICES, Streams, create_streams
 from app.transports.embedded import volume as volumes
 from app.transports.log import Log, log_of
@@ -73,6 +78,7 @@ class House(Service):
             event_deadline_s=settings.template_deadline_s,
             memory_bytes_max=settings.template_memory_bytes_max,
         )
+        self._mappers = Mappers(self._evaluator)
 
         self._keeper = DefinitionsKeeper(self.streams, self._log, Receivers())
         self.definitions = Definitions(self._keeper)
@@ -211,7 +217,7 @@ class House(Service):
             log=self._log,
             keeper=self._keeper,
             staging=staging,
-            mapper_of=Mappers(self._evaluator).of,
+            mapper_of=self._mappers.of,
             watermarks=self._asides.watermarks,
             arrived_until=self.clock.raise_floor,
             crash=crash,
@@ -255,6 +261,7 @@ class House(Service):
             dead_letters=self._list_dead_letters,
             ledger=self._sum_ledger,
             check_template=self._check_template,
+            map_sample=self._map_sample,
             clock=self.clock,
             public_url=self.settings.public_url,
             bodies=BodyReader(self.settings.request_bytes_max),
@@ -265,6 +272,11 @@ class House(Service):
 
     async def _sum_ledger(self, receiver: Receiver) -> Mapping[str, Any]:
         return msgspec.to_builtins(await self._ledger.of(receiver))  # type: ignore[no-any-return]
+
+    async def _map_sample(self, export: Export, event: Event) -> Row | MappingFailed:
+        event_id = EventIds(token_hex(8), 0, 0).of(event.arrival_us, 0)
+        (mapped,) = await self._mappers.of(export).map([Arrived(event, event_id)])
+        return unless_too_large(mapped)
 
     async def _check_template(self, template: Template) -> None:
         await self._evaluator.check(template)

@@ -65,7 +65,7 @@ class Uncut:
         """Add what one export made of these events, one result each: a row, or the reason of a dead letter."""
         rows, dead = [], 0
         for (position, event), result in zip(events, mapped, strict=True):
-            outcome = _unless_too_large(result)
+            outcome = unless_too_large(result)
             if isinstance(outcome, MappingFailed):
                 dead += 1
                 self._dead_bytes += event.size_bytes
@@ -80,7 +80,8 @@ class Uncut:
         self.exports[export.uid] = self.exports.get(export.uid, ExportCounts()).plus(counts)
 
 
-def _unless_too_large(mapped: Row | MappingFailed) -> Row | MappingFailed:
+def unless_too_large(mapped: Row | MappingFailed) -> Row | MappingFailed:
+    """What a mapping made of an event, unless the row is larger than a row may be."""
     if isinstance(mapped, MappingFailed) or sum(len(value) for value in mapped if value) <= ROW_CHARACTERS_MAX:
         return mapped
     return MappingFailed("size of the mapped csv row exceeded the limit of 1MB")

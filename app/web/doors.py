@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from app.errors import MappingFailed
 from app.model.column import Template
 from app.model.conditions import MIB
 from app.model.dead_letter import DeadLetter
@@ -11,6 +12,7 @@ from app.model.draft import ExportChange, ExportDraft, ReceiverDraft
 from app.model.event import Event
 from app.model.export import Export
 from app.model.receiver import Receiver
+from app.model.row import Row
 from app.model.task import Task
 from app.web.body import BodyReader
 
@@ -73,7 +75,7 @@ class Doors:
     """`ready` is asked by every request, so it must be cheap; `waiting_for` says in words what is not ready yet.
 
     `dead_letters` takes an offset and a limit. `check_template` raises MappingFailed when a template's program cannot
-    work, whatever the event.
+    work, whatever the event. `map_sample` maps one event as the export would, and stores nothing.
     """
 
     definitions: Definitions
@@ -83,6 +85,7 @@ class Doors:
     dead_letters: Callable[[Export, int, int], Awaitable[Sequence[DeadLetter]]]
     ledger: Callable[[Receiver], Awaitable[Mapping[str, Any]]]
     check_template: Callable[[Template], Awaitable[None]]
+    map_sample: Callable[[Export, Event], Awaitable[Row | MappingFailed]]
     clock: Clock
     public_url: str
     bodies: BodyReader = field(default_factory=lambda: BodyReader(MIB))

@@ -1,3 +1,4 @@
+import json
 from collections.abc import Sequence
 
 from app.errors import DefinitionRefused, MappingFailed
@@ -119,6 +120,7 @@ class House:
             dead_letters=self._dead_letters,
             ledger=self._ledger,
             check_template=_check_template,
+            map_sample=_map_sample,
             clock=FakeClock(),
             public_url=PUBLIC_URL,
             bodies=BodyReader(MIB, s_max=0.5, unfinished_bytes_max=4 * MIB),
@@ -129,6 +131,13 @@ class House:
 
     async def _ledger(self, receiver: Receiver) -> dict[str, object]:
         return {"receiverId": receiver.id, **self.ledger_content}
+
+
+async def _map_sample(export: Export, event: Event) -> tuple[str, ...] | MappingFailed:
+    if event.body == b"bad":
+        return MappingFailed("it is bad")
+    said = json.dumps([event.arrival_us, event.ip, event.body.decode(), *event.headers])
+    return tuple(said for _ in export.mapping.columns)
 
 
 async def _check_template(template: Template) -> None:

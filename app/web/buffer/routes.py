@@ -6,6 +6,7 @@ from app.web.buffer import exports, receivers
 from app.web.buffer.answers import answer_json
 from app.web.buffer.errors import encode_error
 from app.web.buffer.import_event import import_event
+from app.web.buffer.try_mapping import try_mapping
 from app.web.doors import Doors
 from app.web.views import Api, Route
 
@@ -37,6 +38,7 @@ ROUTES = (
     Route("PATCH", RECEIVER, receivers.update_receiver),
     Route("DELETE", RECEIVER, receivers.delete_receiver),
     Route("GET", f"{RECEIVER}/ledger", receivers.get_ledger),
+    Route("POST", f"{RECEIVER}/test", try_mapping),
     Route("GET", f"{RECEIVER}/tasks/{{task_id:.+}}", receivers.get_task),
     Route("GET", EXPORTS, exports.list_exports),
     Route("POST", EXPORTS, exports.create_export),
