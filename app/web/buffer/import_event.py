@@ -6,6 +6,7 @@ from aiohttp import hdrs, web
 
 from app.model.event import Event
 from app.model.receiver import Receiver
+from app.web.buffer.batches import as_json, batch_of, split
 from app.web.buffer.errors import receiver_not_found, wrong_secret
 from app.web.buffer.violations import Violation, missing_header, not_an_integer, quoted, refuse, wrong_length
 from app.web.doors import Doors
@@ -18,10 +19,15 @@ _INTEGER_DIGITS_MAX = 18
 async def import_event(doors: Doors, request: web.Request) -> web.Response:
     """`POST /v1/import/{projectId}/{receiverId}/{secret}`: the answer waits until the event is durable."""
     receiver = await _receiver(doors, request)
+    batch = batch_of(request)
     headers = header_pairs(request)
     body = await doors.bodies.read(request)
-    event = Event(receiver.uid, doors.clock.stamp(), client_ip(request), headers, body)
-    await doors.ingest.accept(receiver, (event,))
+    arrival_us, ip = doors.clock.stamp(), client_ip(request)
+    if batch is None:
+        await doors.ingest.accept(receiver, (Event(receiver.uid, arrival_us, ip, headers, body),))
+    elif bodies := split(batch, body):
+        headers = as_json(headers)
+        await doors.ingest.accept(receiver, [Event(receiver.uid, arrival_us, ip, headers, one) for one in bodies])
     return web.Response()
 
 
