@@ -1,6 +1,8 @@
 import pytest
 from web_fakes import PROJECT, SECRET, a_receiver
 
+from app.model.event import decode_pack, encode_pack
+
 PATH = f"/v1/import/{PROJECT}/receiver-1/{SECRET}"
 
 
@@ -24,6 +26,7 @@ async def test_each_element_is_an_event(client, house, batch, body, bodies) -> N
     response = await client.post(PATH, params={"batch": batch}, data=body, headers=headers)
     assert (response.status, await response.read()) == (200, b"")
     assert [event.body for event in house.ingest.events] == bodies
+    assert decode_pack(encode_pack(1, house.ingest.events)).events == tuple(house.ingest.events)
     for event in house.ingest.events:
         assert ("X-A", "b") in event.headers
         assert [value for name, value in event.headers if name.lower() == "content-type"] == ["application/json"]

@@ -1,7 +1,7 @@
 """Batches: one request, many events."""
 
 import msgspec
-from aiohttp import hdrs, web
+from aiohttp import web
 
 from app.model.event import HeaderPairs
 from app.web.buffer.errors import BufferRefusal, bad_request
@@ -32,8 +32,8 @@ def split(batch: str, body: bytes) -> list[bytes]:
 
 def as_json(headers: HeaderPairs) -> HeaderPairs:
     """The headers of an element: it is JSON, whatever the request says of the whole."""
-    others = tuple((name, value) for name, value in headers if name.lower() != hdrs.CONTENT_TYPE.lower())
-    return (*others, (hdrs.CONTENT_TYPE, JSON))
+    others = tuple((name, value) for name, value in headers if name.lower() != "content-type")
+    return (*others, ("Content-Type", JSON))
 
 
 def _array(body: bytes) -> list[bytes]:
