@@ -36,7 +36,7 @@ async def judge(url: str, warehouse: Path, memory: Memory, push_fillers: Callabl
                 return
             final = any(not fault.startswith("waiting") for fault in faults)
             if final or time.monotonic() > deadline_s:
-                raise Wrong("\n".join(faults[:20]))
+                raise Wrong("\n".join(sorted(faults, key=lambda fault: fault.startswith("waiting"))[:20]))
             await asyncio.sleep(0.3)
 
 
@@ -123,18 +123,19 @@ def _query(warehouse: Path, sql: str) -> list[Any]:
 
 
 async def _dead_names(session: aiohttp.ClientSession, url: str, wanted: Wanted) -> Counter[str]:
-    names: Counter[str] = Counter()
+    """By id, for pages shift when an older letter comes in between."""
+    letters: dict[str, str] = {}
     offset = 0
     while True:
         path = f"/v1/receivers/{wanted.receiver}/exports/{wanted.export}/dead-letters?limit=1000&offset={offset}"
         async with session.get(url + path, headers=HEADERS) as answer:
             if answer.status == 404:
-                return names
-            letters = (await answer.json())["deadLetters"]
-        names.update(json.loads(letter["event"]["body"])["name"] for letter in letters)
-        offset += len(letters)
-        if not letters:
-            return names
+                return Counter(letters.values())
+            page = (await answer.json())["deadLetters"]
+        letters |= {letter["id"]: json.loads(letter["event"]["body"])["name"] for letter in page}
+        offset += len(page)
+        if not page:
+            return Counter(letters.values())
 
 
 async def _get(session: aiohttp.ClientSession, url: str) -> dict[str, Any]:
