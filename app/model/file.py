@@ -16,7 +16,6 @@ class FlushReason(StrEnum):
     TIME = "time"
     MAPPING = "mapping"  # the export's mapping changed
     SLICES = "slices"  # the file has as many slices as a file may have
-    REQUEST = "request"  # somebody asked for it
 
 
 class FileState(StrEnum):

@@ -1,7 +1,7 @@
 """What happens in a story, decided by its seed alone (the timing is the machine's)."""
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 POINTS = (
     "accepted",
@@ -39,7 +39,6 @@ class Plan:
     seed: int
     lives: tuple[Life, ...]
     clients: int
-    mutations: tuple[str, ...] = field(default=("create-export", "delete-export", "update-export", "create-receiver"))
 
 
 def plan(seed: int, lives: int | None = None) -> Plan:
