@@ -16,7 +16,8 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     `receiver` is the receiver's uid. `arrival_us` was stamped at the door and never changes. `headers` are in the
     order they came, names as sent. `only_export` is the uid of the single export the event is for (a replayed
-    dead letter), else empty.
+    dead letter), else empty. `key` is empty, or names the event within its receiver: of two events with one key that
+    arrive within 24 hours, the first in the log counts and the second is a duplicate.
     """
 
     receiver: str
@@ -25,6 +26,7 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
     headers: HeaderPairs
     body: bytes
     only_export: str = ""
+    key: str = ""
 
     @property
     def size_bytes(self) -> int:
