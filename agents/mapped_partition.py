@@ -260,7 +260,7 @@ class MappedPartition:
         return True
 
     def _route(self, packs: Sequence[tuple[int, Pack]]) -> list[Wanted]:
-        """Which export wants which events; counts all of them on the way."""
+        """Which export wants which events; counts on the way all that come for the first time."""
         log_id = self.cuts.fold.log_id_at(packs[0][0])
         by_uid = self._room.keeper.receivers.by_uid
         accepted: dict[str, int] = {}
@@ -270,14 +270,16 @@ class MappedPartition:
         for offset, pack in packs:
             ids = EventIds(log_id, self.partition, offset)
             for index, event in enumerate(pack.events):
-                uid = event.receiver
-                accepted[uid] = accepted.get(uid, 0) + 1
+                uid, replay = event.receiver, event.replay
                 last_us = max(last_us, event.arrival_us)
                 exports = _exports_for(event, by_uid.get(uid))
+                if replay is None:
+                    accepted[uid] = accepted.get(uid, 0) + 1
+                    if not exports:
+                        unrouted[uid] = unrouted.get(uid, 0) + 1
                 if not exports:
-                    unrouted[uid] = unrouted.get(uid, 0) + 1
                     continue
-                arrived = Arrived(event, ids.of(event.arrival_us, index))
+                arrived = Arrived(event, ids.of(event.arrival_us, index) if replay is None else replay.event_id)
                 placed = Position(log_id, self.partition, offset, index), event
                 for export in exports:
                     if export.uid not in wanted:

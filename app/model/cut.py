@@ -23,7 +23,10 @@ class ReceiverCounts(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ExportCounts(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Events of one export: `dead` of the `routed` could not be mapped."""
+    """Events of one export: `dead` of the `routed` could not be mapped.
+
+    A cut counts an event where it happens: `dead` is below 0 where dead letters of other cuts have come again and fit.
+    """
 
     routed: int = 0
     dead: int = 0

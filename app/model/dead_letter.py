@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from app.model.event import Event, Position
+from app.model.event import Event, EventIds, Position, Replay
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
@@ -27,6 +27,19 @@ class DeadLetter(msgspec.Struct, frozen=True):
     def key(self) -> str:
         """Unique among all dead letters."""
         return f"{self.export}/{self.position}"
+
+    @property
+    def event_id(self) -> str:
+        """The id that the event has for every export, also if it has come again since."""
+        if self.event.replay is not None:
+            return self.event.replay.event_id
+        return EventIds(self.log_id, self.partition, self.offset).of(self.event.arrival_us, self.index)
+
+    def again(self, asked_us: int) -> Event:
+        """The event, to be mapped once more for this export only. An event dies at a position once: that is its key."""
+        return msgspec.structs.replace(
+            self.event, only_export=self.export, key=f"r:{self.key}", replay=Replay(self.event_id, asked_us)
+        )
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -11,13 +11,21 @@ OVERHEAD_BYTES = 64
 HeaderPairs = tuple[tuple[str, str], ...]
 
 
+class Replay(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What a dead letter's event brings when it comes again: the id that it had, and when it was asked to come."""
+
+    event_id: str
+    asked_us: int
+
+
 class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What one request, or one element of a batch, brought.
 
     `receiver` is the receiver's uid. `arrival_us` was stamped at the door and never changes. `headers` are in the
     order they came, names as sent. `only_export` is the uid of the single export the event is for (a replayed
     dead letter), else empty. `key` is empty, or names the event within its receiver: of two events with one key that
-    arrive within 24 hours, the first in the log counts and the second is a duplicate.
+    arrive within 24 hours, the first in the log counts and the second is a duplicate. `replay` is None when the event
+    comes for the first time.
     """
 
     receiver: str
@@ -27,6 +35,12 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
     body: bytes
     only_export: str = ""
     key: str = ""
+    replay: Replay | None = None
+
+    @property
+    def entered_us(self) -> int:
+        """Since when it has been on its way: the arrival, unless it comes again."""
+        return self.arrival_us if self.replay is None else self.replay.asked_us
 
     @property
     def size_bytes(self) -> int:

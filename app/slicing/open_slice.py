@@ -16,9 +16,9 @@ BYTES_MAX = 8 * 1024 * 1024
 class OpenSlice:
     """The rows of one export since the partition's last cut."""
 
-    def __init__(self, export: Export, opened_us: int, arrived_us: int) -> None:
+    def __init__(self, export: Export, opened_us: int, entered_us: int) -> None:
         self.export = export
-        self._arrived_us = min(arrived_us, opened_us)  # stamps never go back, but a clock that was ahead does
+        self._entered_us = min(entered_us, opened_us)  # stamps never go back, but a clock that was ahead does
         self.events = 0
         self._chunks: list[bytes] = []
         self.opened = Opened(
@@ -67,6 +67,6 @@ class OpenSlice:
             rows=self.opened.rows,
             events=self.events,
             events_total=events_before + self.events,
-            opened_us=self._arrived_us,
+            opened_us=self._entered_us,
             revision=revision,
         )

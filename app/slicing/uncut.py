@@ -62,7 +62,10 @@ class Uncut:
         mapped: Sequence[Row | MappingFailed],
         now_us: int,
     ) -> None:
-        """Add what one export made of these events, one result each: a row, or the reason of a dead letter."""
+        """Add what one export made of these events, one result each: a row, or the reason of a dead letter.
+
+        What comes again was counted as routed and dead before: it is dead no more, unless it dies again.
+        """
         rows, dead = [], 0
         for (position, event), result in zip(events, mapped, strict=True):
             outcome = unless_too_large(result)
@@ -74,9 +77,10 @@ class Uncut:
                 rows.append(outcome)
         if rows:
             if export.uid not in self.slices:
-                self.slices[export.uid] = OpenSlice(export, now_us, events[0][1].arrival_us)
+                self.slices[export.uid] = OpenSlice(export, now_us, events[0][1].entered_us)
             self.slices[export.uid].append(rows)
-        counts = ExportCounts(routed=len(events), dead=dead)
+        again = sum(event.replay is not None for _, event in events)
+        counts = ExportCounts(routed=len(events) - again, dead=dead - again)
         self.exports[export.uid] = self.exports.get(export.uid, ExportCounts()).plus(counts)
 
 

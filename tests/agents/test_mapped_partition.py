@@ -7,9 +7,10 @@ from app.destinations.base import Load
 from app.errors import Retryable
 from app.model.change import DeleteExport, UpdateExport
 from app.model.conditions import Conditions
-from app.model.cut import Cut, Life, Totals
+from app.model.cut import Cut, ExportCounts, Life, Totals
+from app.model.dead_letter import DeadLetter, decode_dead_letter
 from app.model.draft import ExportChange
-from app.model.event import decode_pack
+from app.model.event import Replay, decode_pack
 from app.model.task import TaskType
 from app.slicing.cut_log import CutLog
 from app.streams import CUTS, DEAD_LETTERS, EVENTS, SLICES
@@ -293,6 +294,59 @@ async def test_dead_letters_that_were_cut_and_not_told_are_told_by_the_next_owne
     assert bench.dead() == []
     await bench.worker().mapped()
     assert bench.dead() == ["bad"]
+
+
+# dead letters that come again
+
+
+@simulated
+async def test_an_event_that_comes_again_is_counted_where_it_was_dead_and_nowhere_else():
+    bench = Bench()
+    bench.define(a_receiver("r", an_export("x"), an_export("y")))
+    worker = bench.worker()
+    mapped = await worker.mapped()
+    letters = [DeadLetter("x", "log", 0, 5, index, "it was bad", an_event(body)) for index, body in enumerate("12")]
+    bench.accept(
+        *[letter.again(asked_us=9) for letter in letters], an_event("bad", only_export="x", replay=Replay("id", 9))
+    )
+    await worker.take(mapped)
+    await cut(mapped)
+    record = bench.cuts()[-1]
+    assert record.receivers == {}
+    assert record.exports == {"x": ExportCounts(routed=0, dead=-2)}
+    (part,) = bench.announced()
+    assert (part.export, part.events_total, bench.rows(part)) == ("x", 2, ["1", "2"])
+    assert bench.dead() == ["bad"]
+
+
+@simulated
+async def test_an_event_that_comes_again_for_an_export_that_is_gone_vanishes():
+    bench = Bench()
+    bench.define()
+    worker = bench.worker()
+    mapped = await worker.mapped()
+    bench.accept(DeadLetter("gone", "log", 0, 5, 0, "it was bad", an_event()).again(asked_us=9))
+    await worker.take(mapped)
+    await cut(mapped)
+    assert (bench.cuts()[-1].receivers, bench.cuts()[-1].exports) == ({}, {})
+
+
+@simulated
+async def test_an_event_keeps_its_id_however_often_it_comes_again():
+    bench = Bench()
+    bench.define(a_receiver("r", an_export("x"), an_export("y")))
+    worker = bench.worker()
+    mapped = await worker.mapped()
+    bench.accept("bad")
+    await worker.take(mapped)
+    await cut(mapped)
+    for message in (1, 2):
+        letters = [decode_dead_letter(record.value or b"") for record in bench.store.records(DEAD_LETTERS)]
+        bench.accept(letters[-1].again(asked_us=9))
+        await worker.take(mapped, message)
+        await cut(mapped)
+    assert len(worker.mapper.mapped) == 4
+    assert len({arrived.id for arrived in worker.mapper.mapped}) == 1
 
 
 # failures

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.model.event import Event, EventIds, Position, decode_pack, encode_pack
+from app.model.event import Event, EventIds, Pack, Position, Replay, decode_pack, encode_pack
 
 NOW_US = 1_700_000_000_000_000
 texts = st.text(max_size=20)
@@ -17,6 +17,8 @@ events = st.builds(
     headers=st.lists(st.tuples(texts, texts), max_size=4).map(tuple),
     body=st.binary(max_size=200),
     only_export=texts,
+    key=texts,
+    replay=st.none() | st.builds(Replay, texts, st.integers(0, 2**53)),
 )
 
 
@@ -24,6 +26,11 @@ events = st.builds(
 def test_a_pack_comes_back_as_it_went_in(revision, packed):
     pack = decode_pack(encode_pack(revision, packed))
     assert (pack.revision, pack.events) == (revision, tuple(packed))
+
+
+def test_a_pack_of_before_there_were_keys_and_replays_is_read():
+    old = msgspec.msgpack.encode([7, [["r", 5, "ip", [["a", "b"]], b"body", ""]]])
+    assert decode_pack(old) == Pack(7, (Event("r", 5, "ip", (("a", "b"),), b"body"),))
 
 
 @given(st.binary(max_size=100))

@@ -14,7 +14,7 @@ from app.model.dead_letter import (
     encode_dead_letters,
 )
 from app.model.draft import ExportChange
-from app.model.event import Position
+from app.model.event import EventIds, Position
 from app.model.file import File, FileRecord, FlushReason, decode_file, encode_file
 from app.model.mapping import TableId, parse_table_id
 from app.model.slice import Slice, SliceRecord, decode_slice, encode_slice
@@ -98,6 +98,22 @@ def test_dead_letters_come_back_alone_and_together():
     assert decode_dead_letters(encode_dead_letters(letters)) == letters
     assert letters[2].position == Position("log", 1, 22, 2)
     assert letters[2].key == "x/log/1/22/2"
+
+
+def test_a_dead_letters_event_comes_again_as_it_was_for_its_export_only():
+    event = an_event("1", arrival_us=7, key="h:once")
+    letter = DeadLetter("x", "log", 1, 22, 2, "because", event)
+    again = letter.again(asked_us=99)
+    assert (again.receiver, again.arrival_us, again.ip, again.headers, again.body) == tuple(
+        getattr(event, name) for name in ("receiver", "arrival_us", "ip", "headers", "body")
+    )
+    assert (again.only_export, again.key) == ("x", "r:x/log/1/22/2")
+    assert (again.entered_us, event.entered_us) == (99, 7)
+    assert letter.event_id == EventIds("log", 1, 22).of(7, 2)
+    died_again = DeadLetter("x", "log", 0, 30, 0, "because", again)
+    assert died_again.event_id == letter.event_id
+    assert died_again.again(100).key != again.key
+    assert decode_dead_letter(encode_dead_letter(died_again)) == died_again
 
 
 # sums

@@ -5,7 +5,7 @@ from tests.fakes import an_export
 
 
 def test_rows_and_bytes_are_those_of_the_csv():
-    part = OpenSlice(an_export("x"), opened_us=5, arrived_us=3)
+    part = OpenSlice(an_export("x"), opened_us=5, entered_us=3)
     assert part.content() == b""
     part.append([("a",), (None,)])
     part.append([('"b"',)])
@@ -26,7 +26,7 @@ def test_it_is_never_larger_than_a_slice_may_be():
 
 
 def test_closed_it_says_where_it_stands_in_its_chain():
-    part = OpenSlice(an_export("x", mapping_number=4), opened_us=5, arrived_us=3)
+    part = OpenSlice(an_export("x", mapping_number=4), opened_us=5, entered_us=3)
     part.append([("a",), ("b",)])
     staged = StagedFile("name", 4, 1)
     closed = part.closed(staged, log_id="log", partition=2, begin=10, end=20, previous=8, events_before=5, revision=6)
@@ -37,7 +37,7 @@ def test_closed_it_says_where_it_stands_in_its_chain():
 
 def test_a_clock_that_was_ahead_makes_no_slice_wait_for_it() -> None:
     ahead_us = 3_600_000_000
-    part = OpenSlice(an_export(), opened_us=1_000, arrived_us=1_000 + ahead_us)
+    part = OpenSlice(an_export(), opened_us=1_000, entered_us=1_000 + ahead_us)
     closed = part.closed(
         StagedFile("a", 0, 0), log_id="l", partition=0, begin=0, end=1, previous=None, events_before=0, revision=1
     )

@@ -71,6 +71,13 @@ async def test_before_anything_everything_is_nought():
     assert await Books().of() == ReceiverLedger(0, 0, 0, 0, (ExportLedger("x", 0, 0, 0, 0),))
 
 
+async def test_what_was_dead_and_comes_again_is_buffered_and_no_more_dead():
+    books = Books()
+    books.cut(0, accepted=5, routed=5, dead=4)
+    books.cut(1, accepted=0, routed=0, dead=-3)
+    assert await books.of_export() == ExportLedger("x", routed=5, buffered=4, loaded=0, dead_lettered=1)
+
+
 async def test_it_sums_the_cuts_of_all_partitions():
     books = Books()
     books.cut(0, accepted=5, routed=4, dead=1)
