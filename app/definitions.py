@@ -5,6 +5,8 @@ from hashlib import sha256
 from secrets import choice, token_hex
 from string import ascii_letters, digits
 
+from msgspec import UNSET, UnsetType
+
 from agents.keep_definitions import DefinitionsKeeper
 from app.clock import now_us
 from app.errors import DefinitionRefused
@@ -20,7 +22,7 @@ from app.model.change import (
     UpdateReceiver,
 )
 from app.model.draft import ExportChange, ExportDraft, ReceiverDraft
-from app.model.receiver import Receiver
+from app.model.receiver import Deduplication, Receiver
 from app.model.task import Task, TaskType
 from app.model.times import iso_ms
 from tables.receivers import new_export
@@ -75,6 +77,7 @@ class Definitions:
             name=draft.name,
             secret=random_text(SECRET_CHARACTERS),
             description=draft.description,
+            deduplication=draft.deduplication,
             exports=tuple(
                 new_export(uid, token_hex(8), export) for export in sorted(draft.exports, key=lambda export: export.id)
             ),
@@ -95,11 +98,17 @@ class Definitions:
         return await self._start(task, UpdateExport(receiver.uid, export_id, change))
 
     async def update_receiver(
-        self, project_id: int, receiver_id: str, *, name: str | None, description: str | None
+        self,
+        project_id: int,
+        receiver_id: str,
+        *,
+        name: str | None,
+        description: str | None,
+        deduplication: Deduplication | UnsetType | None = UNSET,
     ) -> Receiver:
-        """Change the receiver at once; None stays as it is."""
+        """Change the receiver at once; a name or description that is None stays, and a deduplication that is UNSET."""
         receiver = await self._known(project_id, receiver_id)
-        await self._keeper.submit(UpdateReceiver(receiver.uid, name, description))
+        await self._keeper.submit(UpdateReceiver(receiver.uid, name, description, deduplication))
         return await self._known(project_id, receiver_id)
 
     async def delete_receiver(self, project_id: int, receiver_id: str) -> None:

@@ -130,13 +130,16 @@ class Ingest:
         await self._make_sure_of_room(size_bytes)
         self._in_flight_bytes += size_bytes
         try:
-            await self._lane(receiver).accept(events, size_bytes)
+            await self._lane(receiver, events).accept(events, size_bytes)
         finally:
             self._in_flight_bytes -= size_bytes
         self._crash.reach("accepted")
 
-    def _lane(self, receiver: Receiver) -> Lane:
-        return self._keyed[self._streams.partition_of(receiver.uid)] if receiver.keyed else self._spread
+    def _lane(self, receiver: Receiver, events: Sequence[Event]) -> Lane:
+        """Events with a key go to their receiver's own partition, so that one mapper meets all that may be repeats."""
+        if receiver.keyed or any(event.key for event in events):
+            return self._keyed[self._streams.partition_of(receiver.uid)]
+        return self._spread
 
     async def _make_sure_of_room(self, size_bytes: int) -> None:
         if self._in_flight_bytes + size_bytes > self._in_flight_bytes_max:

@@ -184,7 +184,8 @@ class Receivers:
         receiver = self._living(change.receiver_uid)
         name = receiver.name if change.name is None else change.name
         description = receiver.description if change.description is None else change.description
-        self._put(msgspec.structs.replace(receiver, name=name, description=description))
+        deduplication = receiver.deduplication if change.deduplication is msgspec.UNSET else change.deduplication
+        self._put(msgspec.structs.replace(receiver, name=name, description=description, deduplication=deduplication))
 
     def _put(self, receiver: Receiver) -> None:
         if receiver.uid not in self.by_uid:

@@ -7,7 +7,7 @@ needed to do it, and, when the tables are there, `FinishTask`, which makes it tr
 import msgspec
 
 from app.model.draft import ExportChange, ExportDraft
-from app.model.receiver import Receiver
+from app.model.receiver import Deduplication, Receiver
 from app.model.task import Task
 
 
@@ -52,11 +52,12 @@ class FinishTask(msgspec.Struct, frozen=True, tag="finish-task"):
 
 
 class UpdateReceiver(msgspec.Struct, frozen=True, tag="update-receiver"):
-    """Change a receiver; None stays as it is."""
+    """Change a receiver; None stays as it is, but for `deduplication`: None takes it away, UNSET lets it be."""
 
     receiver_uid: str
     name: str | None = None
     description: str | None = None
+    deduplication: Deduplication | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class DeleteReceiver(msgspec.Struct, frozen=True, tag="delete-receiver"):

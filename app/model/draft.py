@@ -4,6 +4,7 @@ import msgspec
 
 from app.model.conditions import Conditions
 from app.model.mapping import Mapping
+from app.model.receiver import Deduplication
 
 
 class ExportDraft(msgspec.Struct, frozen=True):
@@ -22,6 +23,7 @@ class ReceiverDraft(msgspec.Struct, frozen=True):
     name: str
     description: str
     exports: tuple[ExportDraft, ...]
+    deduplication: Deduplication | None = None
 
 
 class ExportChange(msgspec.Struct, frozen=True):

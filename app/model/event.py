@@ -45,7 +45,12 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
     @property
     def size_bytes(self) -> int:
         """About what it takes in memory and in the log."""
-        return len(self.body) + OVERHEAD_BYTES + sum(len(name) + len(value) for name, value in self.headers)
+        return (
+            len(self.body)
+            + len(self.key)
+            + OVERHEAD_BYTES
+            + sum(len(name) + len(value) for name, value in self.headers)
+        )
 
 
 class Pack(msgspec.Struct, frozen=True, array_like=True):

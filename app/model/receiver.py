@@ -5,6 +5,12 @@ import msgspec
 from app.model.export import Export
 
 
+class Deduplication(msgspec.Struct, frozen=True):
+    """Where in a body the value stands that names the event: of two events with one value the second is a duplicate."""
+
+    path: str
+
+
 class Receiver(msgspec.Struct, frozen=True):
     """`uid` is given at creation and never again. `exports` are sorted by id."""
 
@@ -15,6 +21,7 @@ class Receiver(msgspec.Struct, frozen=True):
     secret: str
     description: str = ""
     exports: tuple[Export, ...] = ()
+    deduplication: Deduplication | None = None
 
     def export(self, export_id: str) -> Export | None:
         """The export with this id, or None."""
@@ -22,5 +29,5 @@ class Receiver(msgspec.Struct, frozen=True):
 
     @property
     def keyed(self) -> bool:
-        """Whether order matters: then all its events go to one partition, so that position is the order."""
-        return any(export.mapping.primary_key for export in self.exports)
+        """Whether an event may replace or repeat another: then all go to one partition, where position is the order."""
+        return self.deduplication is not None or any(export.mapping.primary_key for export in self.exports)

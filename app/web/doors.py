@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from msgspec import UNSET, UnsetType
+
 from app.errors import MappingFailed
 from app.model.column import Template
 from app.model.conditions import MIB
@@ -11,7 +13,7 @@ from app.model.dead_letter import DeadLetter
 from app.model.draft import ExportChange, ExportDraft, ReceiverDraft
 from app.model.event import Event
 from app.model.export import Export
-from app.model.receiver import Receiver
+from app.model.receiver import Deduplication, Receiver
 from app.model.row import Row
 from app.model.task import Task
 from app.web.body import BodyReader
@@ -45,9 +47,15 @@ class Definitions(Protocol):
         """Start a task that changes the export."""
 
     async def update_receiver(
-        self, project_id: int, receiver_id: str, *, name: str | None, description: str | None
+        self,
+        project_id: int,
+        receiver_id: str,
+        *,
+        name: str | None,
+        description: str | None,
+        deduplication: Deduplication | UnsetType | None = UNSET,
     ) -> Receiver:
-        """Change the receiver at once; None stays as it is."""
+        """Change the receiver at once; a name or description that is None stays, and a deduplication that is UNSET."""
 
     async def delete_receiver(self, project_id: int, receiver_id: str) -> None:
         """Forget the receiver and its exports."""

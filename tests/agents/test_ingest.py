@@ -226,6 +226,18 @@ async def test_a_keyed_receivers_events_all_go_to_one_partition():
 
 
 @simulated
+async def test_events_with_a_key_go_to_the_partition_of_their_receiver_and_others_need_not():
+    door = Door(partitions=8)
+    door.gate.is_open.set()
+    receiver = a_receiver("r")
+    for n in range(3):
+        await door.ingest.accept(receiver, [an_event(str(n), key=f"h:{n}")])
+    home = fake_streams(8).partition_of("r")
+    assert [n for n in range(8) if door.store.records(EVENTS, n)] == [home]
+    assert door.packs(home) == [["0"], ["1"], ["2"]]
+
+
+@simulated
 async def test_other_events_are_spread_as_they_grow():
     door = Door(partitions=4)
     door.gate.is_open.set()

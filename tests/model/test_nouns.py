@@ -17,6 +17,7 @@ from app.model.draft import ExportChange
 from app.model.event import EventIds, Position
 from app.model.file import File, FileRecord, FlushReason, decode_file, encode_file
 from app.model.mapping import TableId, parse_table_id
+from app.model.receiver import Deduplication
 from app.model.slice import Slice, SliceRecord, decode_slice, encode_slice
 from app.model.staged import StagedFile
 from app.model.times import iso_ms
@@ -174,6 +175,10 @@ def test_the_primary_key_is_in_table_order():
     assert mapping.column_names == ("c", "a", "b")
     assert a_receiver("r", an_export("x"), an_export("y", mapping=mapping)).keyed
     assert not a_receiver("r", an_export("x")).keyed
+
+
+def test_a_receiver_whose_events_name_themselves_is_keyed():
+    assert a_receiver("r", deduplication=Deduplication("id")).keyed
 
 
 def test_a_receiver_finds_its_exports_by_id():

@@ -2,6 +2,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import UNSET
 
 from app.errors import DefinitionRefused
 from app.model.change import (
@@ -16,9 +17,12 @@ from app.model.change import (
     TaskWork,
     UpdateExport,
     UpdateReceiver,
+    decode_change,
+    encode_change,
 )
 from app.model.conditions import Conditions
 from app.model.draft import ExportChange, ExportDraft
+from app.model.receiver import Deduplication
 from app.model.task import Task, TaskStatus, TaskType
 from tables.receivers import (
     ERROR_KEPT_US,
@@ -314,6 +318,29 @@ def test_a_receivers_name_and_description_change_apart(folding):
     folding.take(UpdateReceiver("r", description="why"))
     receiver = folding.receivers.by_uid["r"]
     assert (receiver.name, receiver.description) == ("new", "why")
+
+
+def test_where_a_receivers_keys_stand_is_kept_until_it_is_changed_or_taken_away(folding):
+    folding.do(create("r"))
+    told = []
+    for deduplication in (Deduplication("id"), UNSET, Deduplication("order.id"), UNSET, None):
+        folding.take(decode_change(encode_change(UpdateReceiver("r", "new", deduplication=deduplication))))
+        told.append(folding.receivers.by_uid["r"].deduplication)
+    assert told == [
+        Deduplication("id"),
+        Deduplication("id"),
+        Deduplication("order.id"),
+        Deduplication("order.id"),
+        None,
+    ]
+
+
+def test_a_change_of_a_receiver_from_before_there_were_keys_takes_none_away(folding):
+    folding.do(create("r"))
+    folding.take(UpdateReceiver("r", deduplication=Deduplication("id")))
+    folding.take(decode_change(b'{"type":"update-receiver","receiver_uid":"r","name":"old","description":null}'))
+    receiver = folding.receivers.by_uid["r"]
+    assert (receiver.name, receiver.deduplication) == ("old", Deduplication("id"))
 
 
 def test_exports_are_sorted_by_id(folding):

@@ -1,11 +1,14 @@
 import re
 
 import pytest
+from msgspec import UNSET
+from msgspec.structs import replace
 from web_fakes import CREATED_US, PROJECT, PUBLIC_URL, SECRET, TOKEN, a_receiver, a_task, an_export, finished
 
 from app.errors import DefinitionRefused
 from app.model.dead_letter import DeadLetter
 from app.model.event import Event
+from app.model.receiver import Deduplication
 from app.model.task import TaskStatus, TaskType
 
 EXPORT = {
@@ -73,9 +76,42 @@ async def test_a_receiver_is_updated_and_deleted_at_once(client, house, auth) ->
     response = await client.delete("/v1/receivers/receiver-1", headers=auth)
     assert (response.status, await response.read()) == (200, b"")
     assert house.definitions.asked == [
-        ("update_receiver", PROJECT, "receiver-1", "New", None),
+        ("update_receiver", PROJECT, "receiver-1", "New", None, UNSET),
         ("delete_receiver", PROJECT, "receiver-1"),
     ]
+
+
+async def test_where_the_key_of_an_event_stands_is_set_kept_and_taken_away(client, house, auth) -> None:
+    by_order = {"deduplication": {"path": "order.id"}}
+    await client.post("/v1/receivers", json={"name": "R", **by_order}, headers=auth)
+    assert house.definitions.asked[0][2].deduplication == Deduplication("order.id")
+    house.definitions.known["receiver-1"] = replace(
+        house.definitions.known["receiver-1"], deduplication=Deduplication("order.id")
+    )
+    answer = await client.patch("/v1/receivers/receiver-1", json={"name": "New"}, headers=auth)
+    assert await answer.json() == {**RECEIVER, **by_order, "name": "New"}
+    answer = await client.patch("/v1/receivers/receiver-1", json={"deduplication": {"path": "id"}}, headers=auth)
+    assert (await answer.json())["deduplication"] == {"path": "id"}
+    answer = await client.patch("/v1/receivers/receiver-1", json={"deduplication": None}, headers=auth)
+    assert await answer.json() == RECEIVER
+
+
+@pytest.mark.parametrize(
+    ("deduplication", "error"),
+    [
+        ({}, "buffer.missingField"),
+        ({"path": ""}, "buffer.invalidLength"),
+        ({"path": "x" * 1025}, "buffer.invalidLength"),
+        ({"path": ".[."}, "buffer.badRequest"),
+        ({"path": 1}, "buffer.decodePayload"),
+        ("id", "buffer.decodePayload"),
+    ],
+)
+async def test_where_the_key_of_an_event_stands_must_be_a_path(client, house, auth, deduplication, error) -> None:
+    for method, path, name in (("POST", "/v1/receivers", {"name": "R"}), ("PATCH", "/v1/receivers/receiver-1", {})):
+        answer = await client.request(method, path, json={**name, "deduplication": deduplication}, headers=auth)
+        assert (answer.status, (await answer.json())["error"]) == (400, error)
+    assert house.definitions.asked == []
 
 
 async def test_exports_are_read(client, auth) -> None:
@@ -280,7 +316,7 @@ async def test_browsers_may_ask_before_they_send(client, house, path) -> None:
     assert response.status == 204
     assert response.headers["Access-Control-Allow-Origin"] == "*"
     assert response.headers["Access-Control-Allow-Methods"] == "GET, POST, PATCH, DELETE"
-    assert response.headers["Access-Control-Allow-Headers"] == "Content-Type, X-StorageApi-Token"
+    assert response.headers["Access-Control-Allow-Headers"] == "Content-Type, X-StorageApi-Token, Idempotency-Key"
 
 
 async def test_every_answer_has_a_request_id_of_its_own(client, auth) -> None:

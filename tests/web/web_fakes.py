@@ -1,6 +1,8 @@
 import json
 from collections.abc import Sequence
 
+from msgspec import UNSET
+
 from app.errors import DefinitionRefused, MappingFailed
 from app.model.change import ExportChange
 from app.model.column import Column, ColumnType, Template
@@ -62,12 +64,21 @@ class FakeDefinitions:
         return self._act("update_export", project_id, receiver_id, export_id, change, task=task)
 
     async def update_receiver(
-        self, project_id: int, receiver_id: str, *, name: str | None, description: str | None
+        self, project_id: int, receiver_id: str, *, name: str | None, description: str | None, deduplication=UNSET
     ) -> Receiver:
-        self._act("update_receiver", project_id, receiver_id, name, description)
+        self._act("update_receiver", project_id, receiver_id, name, description, deduplication)
         receiver = self.known.get(receiver_id) or a_receiver(receiver_id)
         changed = {"name": name or receiver.name, "description": description or receiver.description}
-        return Receiver(receiver.uid, project_id, receiver_id, secret=SECRET, exports=receiver.exports, **changed)
+        kept = receiver.deduplication if deduplication is UNSET else deduplication
+        return Receiver(
+            receiver.uid,
+            project_id,
+            receiver_id,
+            secret=SECRET,
+            exports=receiver.exports,
+            deduplication=kept,
+            **changed,
+        )
 
     async def delete_receiver(self, project_id: int, receiver_id: str) -> None:
         self._act("delete_receiver", project_id, receiver_id)

@@ -28,13 +28,16 @@ def answer_json(status: int, content: Json) -> web.Response:
 
 def encode_receiver(receiver: Receiver, public_url: str) -> Json:
     """With the address that takes its events, secret included."""
-    return {
+    encoded: Json = {
         "id": receiver.id,
         "url": f"{public_url}/v1/import/{receiver.project_id}/{_in_url(receiver.id)}/{receiver.secret}",
         "name": receiver.name,
         "description": receiver.description,
         "exports": [encode_export(export, receiver.id) for export in receiver.exports],
     }
+    if receiver.deduplication is not None:
+        encoded["deduplication"] = {"path": receiver.deduplication.path}
+    return encoded
 
 
 def encode_export(export: Export, receiver_id: str) -> Json:

@@ -3,7 +3,10 @@
 import re
 from collections.abc import Awaitable, Callable, Iterable
 
+from msgspec import UNSET, UnsetType
+
 from app.errors import DefinitionRefused, MappingFailed
+from app.mapping.paths import parse_path
 from app.model.column import Column, ColumnType, PathValue, Template
 from app.model.conditions import (
     COUNT_DEFAULT,
@@ -21,6 +24,7 @@ from app.model.conditions import (
 )
 from app.model.draft import ExportChange, ExportDraft, ReceiverDraft
 from app.model.mapping import Mapping, TableId, parse_table_id
+from app.model.receiver import Deduplication
 from app.web.buffer.errors import bad_request
 from app.web.buffer.ids import id_from
 from app.web.buffer.payloads import (
@@ -28,9 +32,11 @@ from app.web.buffer.payloads import (
     ConditionsPayload,
     CreateExportPayload,
     CreateReceiverPayload,
+    DeduplicationPayload,
     MappingPayload,
     TemplatePayload,
     UpdateExportPayload,
+    UpdateReceiverPayload,
 )
 
 CheckTemplate = Callable[[Template], Awaitable[None]]  # raises MappingFailed
@@ -44,7 +50,16 @@ def receiver_draft(payload: CreateReceiverPayload) -> ReceiverDraft:
     twice = _first_repeated(export.id for export in exports)
     if twice is not None:
         raise DefinitionRefused("exportAlreadyExists", f'export "{twice}" already exists in the receiver')
-    return ReceiverDraft(receiver_id, payload.name, payload.description or "", exports)
+    return ReceiverDraft(
+        receiver_id, payload.name, payload.description or "", exports, _deduplication(payload.deduplication)
+    )
+
+
+def deduplication_change(payload: UpdateReceiverPayload) -> Deduplication | UnsetType | None:
+    """UNSET: it stays as it is; None: it is taken away. Raises BufferRefusal."""
+    if "deduplication" not in payload.model_fields_set:
+        return UNSET
+    return _deduplication(payload.deduplication)
 
 
 def export_draft(payload: CreateExportPayload) -> ExportDraft:
@@ -77,6 +92,14 @@ async def check_templates(check_template: CheckTemplate, mapping: Mapping) -> No
                 await check_template(column.template)
             except MappingFailed as failure:
                 raise bad_request(f'column "{column.name}" template is invalid: {failure}') from None
+
+
+def _deduplication(payload: DeduplicationPayload | None) -> Deduplication | None:
+    if payload is None:
+        return None
+    if not parse_path(payload.path):
+        raise bad_request(f'"{payload.path}" is no path to a value in a body')
+    return Deduplication(payload.path)
 
 
 def _mapping(payload: MappingPayload) -> Mapping:

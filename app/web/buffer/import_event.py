@@ -8,6 +8,7 @@ from app.model.event import Event
 from app.model.receiver import Receiver
 from app.web.buffer.batches import as_json, batch_of, split
 from app.web.buffer.errors import receiver_not_found, wrong_secret
+from app.web.buffer.event_keys import element_keys, given_key, keyed_by_path, request_key
 from app.web.buffer.violations import Violation, missing_header, not_an_integer, quoted, refuse, wrong_length
 from app.web.doors import Doors
 from app.web.sender import client_ip, header_pairs
@@ -20,14 +21,20 @@ async def import_event(doors: Doors, request: web.Request) -> web.Response:
     """`POST /v1/import/{projectId}/{receiverId}/{secret}`: the answer waits until the event is durable."""
     receiver = await _receiver(doors, request)
     batch = batch_of(request)
+    given = given_key(request)
     headers = header_pairs(request)
     body = await doors.bodies.read(request)
     arrival_us, ip = doors.clock.stamp(), client_ip(request)
     if batch is None:
-        await doors.ingest.accept(receiver, (Event(receiver.uid, arrival_us, ip, headers, body),))
-    elif bodies := split(batch, body):
+        events = [Event(receiver.uid, arrival_us, ip, headers, body, key=request_key(given))]
+    else:
         headers = as_json(headers)
-        await doors.ingest.accept(receiver, [Event(receiver.uid, arrival_us, ip, headers, one) for one in bodies])
+        keys = element_keys(given)
+        events = [Event(receiver.uid, arrival_us, ip, headers, one, key=next(keys)) for one in split(batch, body)]
+    if receiver.deduplication is not None and not given:
+        events = [keyed_by_path(event, receiver.deduplication.path) for event in events]
+    if events:
+        await doors.ingest.accept(receiver, events)
     return web.Response()
 
 

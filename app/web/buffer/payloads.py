@@ -12,6 +12,7 @@ NAME_CHARACTERS_MAX = 40
 DESCRIPTION_CHARACTERS_MAX = 4096
 TEMPLATE_CHARACTERS_MAX = 4096
 COLUMNS_MAX = 100
+PATH_CHARACTERS_MAX = 1024
 EXPORTS_SENT_MAX = 100  # bounds the work; how many a receiver may have is the definitions' rule
 
 Id = Annotated[str, Field(min_length=1, max_length=ID_CHARACTERS_MAX)]
@@ -78,6 +79,12 @@ class UpdateExportPayload(Payload):
     conditions: ConditionsPayload | None = None
 
 
+class DeduplicationPayload(Payload):
+    """Where in a body the value stands that names the event."""
+
+    path: Annotated[str, Field(min_length=1, max_length=PATH_CHARACTERS_MAX)]
+
+
 class CreateReceiverPayload(Payload):
     """The id comes from the name when it is absent."""
 
@@ -85,10 +92,12 @@ class CreateReceiverPayload(Payload):
     name: Name
     description: Description | None = None
     exports: Annotated[list[CreateExportPayload], Field(max_length=EXPORTS_SENT_MAX)] | None = None
+    deduplication: DeduplicationPayload | None = None
 
 
 class UpdateReceiverPayload(Payload):
-    """What is absent stays as it is."""
+    """What is absent stays as it is. A `deduplication` of null is taken away."""
 
     name: Name | None = None
     description: Description | None = None
+    deduplication: DeduplicationPayload | None = None

@@ -4,7 +4,7 @@ from aiohttp import web
 
 from app.web.buffer.access import authorize, read_payload, receiver_of
 from app.web.buffer.answers import answer_json, encode_receiver, encode_task
-from app.web.buffer.drafts import check_templates, receiver_draft
+from app.web.buffer.drafts import check_templates, deduplication_change, receiver_draft
 from app.web.buffer.errors import task_not_found
 from app.web.buffer.payloads import CreateReceiverPayload, UpdateReceiverPayload
 from app.web.doors import Doors
@@ -39,7 +39,11 @@ async def update_receiver(doors: Doors, request: web.Request) -> web.Response:
     payload = await read_payload(doors, request, UpdateReceiverPayload)
     project_id = await authorize(doors, request)
     receiver = await doors.definitions.update_receiver(
-        project_id, request.match_info["receiver_id"], name=payload.name, description=payload.description
+        project_id,
+        request.match_info["receiver_id"],
+        name=payload.name,
+        description=payload.description,
+        deduplication=deduplication_change(payload),
     )
     return answer_json(200, encode_receiver(receiver, doors.public_url))
 
