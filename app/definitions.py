@@ -1,6 +1,5 @@
 """The one way to read and change definitions: append a change, read the log up to it, answer."""
 
-import hmac
 from hashlib import sha256
 from secrets import choice, token_hex
 from string import ascii_letters, digits
@@ -10,12 +9,14 @@ from msgspec import UNSET, UnsetType
 from agents.keep_definitions import DefinitionsKeeper
 from app.clock import now_us
 from app.errors import DefinitionRefused
+from app.model.api_token import ApiToken
 from app.model.change import (
     AddToken,
     CreateExport,
     CreateReceiver,
     DeleteExport,
     DeleteReceiver,
+    RevokeToken,
     StartTask,
     TaskWork,
     UpdateExport,
@@ -30,6 +31,7 @@ from tables.receivers import new_export
 ALPHANUMERIC = digits + ascii_letters
 SECRET_CHARACTERS = 48
 TASK_SUFFIX_CHARACTERS = 5
+TOKEN_ID_BYTES = 8
 
 
 class Definitions:
@@ -54,12 +56,13 @@ class Definitions:
         return self._receivers.task(project_id, task_id)
 
     def project_of_token(self, token: str) -> int | None:
-        """The project that the token opens, found in constant time."""
-        wanted, found = token_hash(token), None
-        for known, project_id in self._receivers.tokens.items():
-            if hmac.compare_digest(known, wanted):
-                found = project_id
-        return found
+        """The project that the token opens. How long it takes tells nothing: a hash is looked up, not the token."""
+        known = self._receivers.tokens.get(token_hash(token))
+        return None if known is None else known.project_id
+
+    def tokens(self) -> list[ApiToken]:
+        """Those of all projects, by project, in the order they were added."""
+        return sorted(self._receivers.tokens.values(), key=lambda token: token.project_id)
 
     async def catch_up(self) -> None:
         """Know all that other workers have defined until now; calls that come together share one reading."""
@@ -121,15 +124,29 @@ class Definitions:
         receiver = await self._known(project_id, receiver_id)
         await self._keeper.submit(DeleteExport(receiver.uid, export_id))
 
+    async def create_token(self, project_id: int, description: str) -> tuple[ApiToken, str]:
+        """Make a token that opens the project; its text is known to nobody but the caller."""
+        text = random_text(SECRET_CHARACTERS)
+        change = _new_token(project_id, text, description)
+        await self._keeper.submit(change)
+        return change.token, text
+
+    async def revoke_token(self, token_id: str) -> None:
+        """From the answer on it opens nothing here; other workers learn it from the log."""
+        await self._keeper.submit(RevokeToken(token_id))
+
     async def ensure_first_token(self, token: str | None, project_id: int) -> str | None:
-        """Make `token` open the project. Without one, make one if there is none yet and return it, to be shown once."""
+        """Make `token` open the project. Without one, if there never was any, make one and return it."""
         await self._keeper.catch_up()
-        if token is None and self._receivers.tokens:
+        if token is not None:
+            if self.project_of_token(token) != project_id:
+                given = _new_token(project_id, token, "given by FOREBAY_API_TOKEN", by_operator=True)
+                await self._keeper.submit(given)
             return None
-        wanted = token or random_text(SECRET_CHARACTERS)
-        if self._receivers.tokens.get(token_hash(wanted)) != project_id:
-            await self._keeper.submit(AddToken(project_id, token_hash(wanted)))
-        return None if token else wanted
+        if self._receivers.had_tokens:  # whoever revoked the last one does not want another
+            return None
+        _, text = await self.create_token(project_id, "made at the first start")
+        return text
 
     async def _known(self, project_id: int, receiver_id: str) -> Receiver:
         receiver = self.receiver(project_id, receiver_id)
@@ -150,6 +167,11 @@ class Definitions:
 def token_hash(token: str) -> str:
     """What is kept of a token."""
     return sha256(token.encode()).hexdigest()
+
+
+def _new_token(project_id: int, text: str, description: str, *, by_operator: bool = False) -> AddToken:
+    token_id = token_hex(TOKEN_ID_BYTES)
+    return AddToken(project_id, token_hash(text), token_id, description, now_us(), by_operator)
 
 
 def random_text(characters: int) -> str:

@@ -4,12 +4,14 @@ import logging
 import shutil
 import socket
 from collections.abc import Mapping, Sequence
+from hmac import compare_digest
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
 import msgspec
 from mode import Service
+from pydantic import SecretStr
 
 from agents.flush_buffers import BufferedPartition, BufferingRoom, Ticker, flush_buffers
 from agents.keep_dead_letters import DeadLetterPartition, keep_dead_letters
@@ -19,6 +21,7 @@ from agents.mapped_partition import MappedPartition, MappingRoom
 from agents.trim_logs import Trimmer
 from agents.upload_files import FiledPartition, LoadingRoom, upload_files
 from agents.worker import OwnedPartitions
+from app.admin_token import kept_admin_token
 from app.clock import MonotonicClock
 from app.crash import CrashPoints
 from app.definitions import Definitions
@@ -70,6 +73,7 @@ class House(Service):
         self._token_ensured = False
         crash = CrashPoints(settings.crash_at)
         _make_private(settings.data_dir)
+        self._admin_token = _given(settings.admin_token) or kept_admin_token(settings.data_dir)
         staging = open_staging(settings.staging)
         self._loads = DestinationThread(open_destination(settings.destination))
         self._asides = DestinationThread(open_destination(settings.destination))
@@ -175,8 +179,7 @@ class House(Service):
 
     async def on_started(self) -> None:
         """Make sure that somebody can get in."""
-        token = self.settings.api_token
-        given = None if token is None else token.get_secret_value()
+        given = _given(self.settings.api_token)
         self.token_made = await self.definitions.ensure_first_token(given, FIRST_PROJECT)
         self._token_ensured = True
         print(self.welcome(), flush=True)  # noqa: T201 -- the one thing that a person who starts it must see
@@ -262,10 +265,14 @@ class House(Service):
             ledger=self._sum_ledger,
             check_template=self._check_template,
             map_sample=self._map_sample,
+            is_admin=self._is_admin,
             clock=self.clock,
             public_url=self.settings.public_url,
             bodies=BodyReader(self.settings.request_bytes_max),
         )
+
+    def _is_admin(self, token: str) -> bool:
+        return compare_digest(token.encode("utf-8", "replace"), self._admin_token.encode())
 
     async def _list_dead_letters(self, export: Export, offset: int, limit: int) -> Sequence[DeadLetter]:
         return self._dead_letters.of_export(export.uid, offset=offset, limit=limit)
@@ -287,6 +294,10 @@ def _make_private(directory: Path) -> None:
         directory.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
     except OSError as error:
         raise SettingInvalid(f"FOREBAY_DATA_DIR: {directory} cannot be used: {error.strerror}") from None
+
+
+def _given(token: SecretStr | None) -> str | None:
+    return None if token is None else token.get_secret_value()
 
 
 def _family(host: str) -> socket.AddressFamily:

@@ -28,6 +28,7 @@ class Settings(BaseSettings):
     destination: str = ""
     staging: str = ""
     api_token: SecretStr | None = None
+    admin_token: SecretStr | None = None
     public_url: str = ""
     partitions: Annotated[int, Field(ge=1, le=256)] = 4
     request_bytes_max: Annotated[int, Field(ge=1024, le=64 * MIB)] = MIB
@@ -57,7 +58,7 @@ class Settings(BaseSettings):
             raise ValueError("must be embedded:///<absolute directory>[?sync=full|normal|off]")
         return value
 
-    @field_validator("api_token")
+    @field_validator("api_token", "admin_token")
     @classmethod
     def _token_is_usable(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and (not value.get_secret_value() or " " in value.get_secret_value()):

@@ -1,11 +1,13 @@
 """The definitions as they stand: the fold of their log, the same in every worker."""
 
 from bisect import insort
+from collections import Counter
 from dataclasses import dataclass, field
 
 import msgspec
 
 from app.errors import DefinitionRefused
+from app.model.api_token import ApiToken
 from app.model.change import (
     AddToken,
     Change,
@@ -14,6 +16,7 @@ from app.model.change import (
     DeleteExport,
     DeleteReceiver,
     FinishTask,
+    RevokeToken,
     StartTask,
     TaskWork,
     UpdateExport,
@@ -28,6 +31,8 @@ from app.model.task import Task, TaskStatus, TaskType
 RECEIVERS_PER_PROJECT_MAX = 100
 EXPORTS_PER_RECEIVER_MAX = 20
 MAPPINGS_PER_EXPORT_MAX = 100
+TOKENS_PER_PROJECT_MAX = 100
+TOKENS_MAX = 10_000
 SUCCESS_KEPT_US = 3600 * 1_000_000
 ERROR_KEPT_US = 48 * 3600 * 1_000_000
 
@@ -58,7 +63,9 @@ class Receivers:
     _exports: dict[str, Export] = field(default_factory=dict)
     _mappings: dict[tuple[str, int], Mapping] = field(default_factory=dict)
     _tasks: dict[str, StandingTask] = field(default_factory=dict)
-    _tokens: dict[str, int] = field(default_factory=dict)
+    _tokens: dict[str, ApiToken] = field(default_factory=dict)
+    _token_counts: Counter[int] = field(default_factory=Counter)
+    had_tokens: bool = False  # whether there ever was one, revoked or not
 
     # reading
 
@@ -89,8 +96,8 @@ class Receivers:
         return [(standing.task, standing.work) for standing in self._tasks.values() if standing.work is not None]
 
     @property
-    def tokens(self) -> dict[str, int]:
-        """SHA-256 of a token → its project."""
+    def tokens(self) -> dict[str, ApiToken]:
+        """By SHA-256, in the order they were added."""
         return self._tokens
 
     # folding
@@ -110,7 +117,9 @@ class Receivers:
             case DeleteExport():
                 self._delete_export(change)
             case AddToken():
-                self._tokens[change.sha256] = change.project_id
+                self._add_token(change)
+            case RevokeToken():
+                self._revoke_token(change.id)
 
     def check(self, work: TaskWork) -> None:
         """Whether the rules allow this work now. Raises DefinitionRefused."""
@@ -217,6 +226,27 @@ class Receivers:
         for number in range(1, export.mapping_number + 1):
             self._mappings.pop((export.uid, number), None)
 
+    def _add_token(self, change: AddToken) -> None:
+        before = self._tokens.get(change.sha256)
+        if not change.by_operator and (before is None or before.project_id != change.project_id):
+            self._check_token_count(change.project_id)
+        self._forget_token(before)
+        self._tokens[change.sha256] = change.token
+        self._token_counts[change.project_id] += 1
+        self.had_tokens = True
+
+    def _revoke_token(self, token_id: str) -> None:
+        gone = [token for token in self._tokens.values() if token.id == token_id]
+        if not gone:
+            raise DefinitionRefused("tokenNotFound", f'Token "{token_id}" not found')
+        for token in gone:
+            self._forget_token(token)
+
+    def _forget_token(self, token: ApiToken | None) -> None:
+        if token is not None:
+            del self._tokens[token.sha256]
+            self._token_counts[token.project_id] -= 1
+
     def _forget_old_tasks(self, now_us: int) -> None:
         for task_id, standing in list(self._tasks.items()):
             task = standing.task
@@ -244,6 +274,13 @@ class Receivers:
         for id_ in ids:
             if ids.count(id_) > 1:
                 raise DefinitionRefused("exportAlreadyExists", f'Export "{id_}" already exists in the receiver')
+
+    def _check_token_count(self, project_id: int) -> None:
+        if self._token_counts[project_id] >= TOKENS_PER_PROJECT_MAX:
+            message = f"Token count limit reached in the project, the maximum is {TOKENS_PER_PROJECT_MAX}"
+            raise DefinitionRefused("tokenCountLimitReached", message)
+        if len(self._tokens) >= TOKENS_MAX:
+            raise DefinitionRefused("tokenCountLimitReached", f"Token count limit reached, the maximum is {TOKENS_MAX}")
 
     def _check_update(self, work: UpdateExport) -> None:
         export = _export_of(self._living(work.receiver_uid), work.export_id)

@@ -6,6 +6,7 @@ needed to do it, and, when the tables are there, `FinishTask`, which makes it tr
 
 import msgspec
 
+from app.model.api_token import DERIVED_ID_CHARACTERS, ApiToken
 from app.model.draft import ExportChange, ExportDraft
 from app.model.receiver import Deduplication, Receiver
 from app.model.task import Task
@@ -73,14 +74,34 @@ class DeleteExport(msgspec.Struct, frozen=True, tag="delete-export"):
     export_id: str
 
 
-class AddToken(msgspec.Struct, frozen=True, tag="add-token"):
-    """A token of a project, known only by its SHA-256."""
+class AddToken(msgspec.Struct, frozen=True, tag="add-token", omit_defaults=True):
+    """A token of a project, known only by its SHA-256; one that is there already opens this project from now on.
+
+    A record without an id is of the time before tokens had one: it is made of the hash. `by_operator`: it came with the
+    settings, and is not refused for being one too many.
+    """
 
     project_id: int
     sha256: str
+    id: str = ""
+    description: str = ""
+    created_us: int = 0
+    by_operator: bool = False
+
+    @property
+    def token(self) -> ApiToken:
+        """What it adds."""
+        token_id = self.id or self.sha256[:DERIVED_ID_CHARACTERS]
+        return ApiToken(token_id, self.project_id, self.sha256, self.description, self.created_us)
 
 
-Change = StartTask | FinishTask | UpdateReceiver | DeleteReceiver | DeleteExport | AddToken
+class RevokeToken(msgspec.Struct, frozen=True, tag="revoke-token"):
+    """The token opens nothing any more."""
+
+    id: str
+
+
+Change = StartTask | FinishTask | UpdateReceiver | DeleteReceiver | DeleteExport | AddToken | RevokeToken
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Change] = msgspec.json.Decoder(Change)

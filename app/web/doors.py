@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from msgspec import UNSET, UnsetType
 
 from app.errors import MappingFailed
+from app.model.api_token import ApiToken
 from app.model.column import Template
 from app.model.conditions import MIB
 from app.model.dead_letter import DeadLetter
@@ -20,7 +21,7 @@ from app.web.body import BodyReader
 
 
 class Definitions(Protocol):
-    """The one way to read and change receivers, exports and tasks. Changes raise DefinitionRefused."""
+    """The one way to read and change receivers, exports, tasks and tokens. Changes raise DefinitionRefused."""
 
     def receiver(self, project_id: int, receiver_id: str) -> Receiver | None:
         """As this worker knows it."""
@@ -32,7 +33,10 @@ class Definitions(Protocol):
         """As this worker knows it."""
 
     def project_of_token(self, token: str) -> int | None:
-        """The project that the token opens, found in constant time."""
+        """The project that the token opens; how long it takes tells nothing."""
+
+    def tokens(self) -> list[ApiToken]:
+        """Those of all projects, by project."""
 
     async def catch_up(self) -> None:
         """Know all that other workers have defined until now; bounded in rate."""
@@ -63,6 +67,12 @@ class Definitions(Protocol):
     async def delete_export(self, project_id: int, receiver_id: str, export_id: str) -> None:
         """Forget the export."""
 
+    async def create_token(self, project_id: int, description: str) -> tuple[ApiToken, str]:
+        """Make a token that opens the project; its text is known to nobody but the caller."""
+
+    async def revoke_token(self, token_id: str) -> None:
+        """From now on it opens nothing here."""
+
 
 class Ingest(Protocol):
     """Takes events in."""
@@ -83,7 +93,8 @@ class Doors:
     """`ready` is asked by every request, so it must be cheap; `waiting_for` says in words what is not ready yet.
 
     `dead_letters` takes an offset and a limit. `check_template` raises MappingFailed when a template's program cannot
-    work, whatever the event. `map_sample` maps one event as the export would, and stores nothing.
+    work, whatever the event. `map_sample` maps one event as the export would, and stores nothing. `is_admin` compares
+    a token with the admin token in constant time.
     """
 
     definitions: Definitions
@@ -94,6 +105,7 @@ class Doors:
     ledger: Callable[[Receiver], Awaitable[Mapping[str, Any]]]
     check_template: Callable[[Template], Awaitable[None]]
     map_sample: Callable[[Export, Event], Awaitable[Row | MappingFailed]]
+    is_admin: Callable[[str], bool]
     clock: Clock
     public_url: str
     bodies: BodyReader = field(default_factory=lambda: BodyReader(MIB))

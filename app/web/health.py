@@ -61,4 +61,4 @@ ROUTES = (
     Route("GET", "/health-check", health_check, always=True),
     Route("GET", "/ready", ready, always=True),
 )
-HOUSE = Api(prefix="", routes=ROUTES, encode_error=encode_error)
+HEALTH = Api(prefix="", routes=ROUTES, encode_error=encode_error)

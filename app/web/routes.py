@@ -8,10 +8,11 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from app.web.buffer.routes import BUFFER
 from app.web.doors import Doors
-from app.web.health import HOUSE
+from app.web.health import HEALTH
+from app.web.house.routes import HOUSE
 from app.web.views import views_of
 
-APIS = (BUFFER, HOUSE)  # the house last: its unknown paths are those that no API's prefix bears
+APIS = (BUFFER, HOUSE, HEALTH)  # health last: its unknown paths are those that no API's prefix bears
 
 
 def install(app: faust.App, doors: Doors) -> None:

@@ -73,7 +73,7 @@ async def test_as_a_service_it_reads_on_when_the_log_has_failed():
     await keeper.start()
     await keeper.submit(AddToken(1, "hash"))
     await keeper.stop()
-    assert keeper.receivers.tokens == {"hash": 1}
+    assert keeper.receivers.tokens.keys() == {"hash"}
     assert worker.app.crashed == []
 
 

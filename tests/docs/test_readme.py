@@ -73,6 +73,16 @@ async def test_what_the_readme_deletes_can_be_made_again(server: Server) -> None
     assert len(rows_of(server, 'SELECT * FROM "in.c-shop.orders"')) == 6
 
 
+async def test_the_page_of_the_house_api_works_when_it_is_pasted(server: Server) -> None:
+    said = await paste(DOCS / "apis" / "house.md", server)
+    before, listed, deleted, *after = said.splitlines()
+    assert before == '{"receivers":[]}'
+    assert '"projectId":2,"description":"the shop"' in listed
+    assert '"token":' not in listed
+    assert deleted == "200"
+    assert "storage.tokenInvalid" in "".join(after)
+
+
 async def test_the_page_of_the_buffer_api_works_when_it_is_pasted(server: Server) -> None:
     said = await paste(DOCS / "apis" / "buffer.md", server)
     assert sorted(rows_of(server, 'SELECT page, title FROM "in.c-web.pages"')) == [("/a", "A again"), ("/b", "?")]

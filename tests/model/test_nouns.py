@@ -93,6 +93,10 @@ def test_a_change_says_its_kind_in_words():
     assert encode_change(AddToken(1, "hash")) == b'{"type":"add-token","project_id":1,"sha256":"hash"}'
 
 
+def test_a_token_of_the_time_before_ids_is_read():
+    assert decode_change(b'{"type":"add-token","project_id":1,"sha256":"hash"}') == AddToken(1, "hash")
+
+
 def test_dead_letters_come_back_alone_and_together():
     letters = [DeadLetter("x", "log", 1, 22, index, "because", an_event(str(index))) for index in range(3)]
     assert [decode_dead_letter(encode_dead_letter(letter)) for letter in letters] == letters

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 
 from app.errors import DefinitionRefused
+from app.model.api_token import ApiToken
 from app.model.change import (
     AddToken,
     Change,
@@ -13,6 +14,7 @@ from app.model.change import (
     DeleteExport,
     DeleteReceiver,
     FinishTask,
+    RevokeToken,
     StartTask,
     TaskWork,
     UpdateExport,
@@ -30,6 +32,8 @@ from tables.receivers import (
     MAPPINGS_PER_EXPORT_MAX,
     RECEIVERS_PER_PROJECT_MAX,
     SUCCESS_KEPT_US,
+    TOKENS_MAX,
+    TOKENS_PER_PROJECT_MAX,
     Receivers,
 )
 from tests.fakes import PROJECT, a_mapping, a_receiver, an_export
@@ -115,10 +119,55 @@ def test_a_task_is_its_projects_alone(folding):
     assert folding.receivers.task(PROJECT + 1, task.id) is None
 
 
+def projects(folding) -> dict[str, int]:
+    return {sha256: token.project_id for sha256, token in folding.receivers.tokens.items()}
+
+
 def test_a_token_opens_its_project(folding):
     folding.take(AddToken(3, "hash"))
-    folding.take(AddToken(4, "hash"))
-    assert folding.receivers.tokens == {"hash": 4}
+    folding.take(AddToken(4, "hash", "id", "why", 77))
+    assert folding.receivers.tokens == {"hash": ApiToken("id", 4, "hash", "why", 77)}
+
+
+def test_a_token_of_the_time_before_ids_has_one_made_of_its_hash(folding):
+    folding.take(AddToken(3, "0123456789abcdef" * 4))
+    (token,) = folding.receivers.tokens.values()
+    assert (token.id, token.description, token.created_us) == ("0123456789abcdef", "", 0)
+    folding.take(RevokeToken(token.id))
+    assert folding.receivers.tokens == {}
+
+
+def test_a_revoked_token_opens_nothing_and_is_remembered_to_have_been(folding):
+    assert not folding.receivers.had_tokens
+    folding.take(AddToken(3, "a", "id-a"))
+    folding.take(AddToken(3, "b", "id-b"))
+    folding.take(RevokeToken("id-a"))
+    assert projects(folding) == {"b": 3}
+    assert folding.refused(RevokeToken("id-a")) == "tokenNotFound"
+    folding.take(RevokeToken("id-b"))
+    assert folding.receivers.had_tokens
+    folding.take(AddToken(5, "a", "id-c"))
+    assert projects(folding) == {"a": 5}
+
+
+def test_a_project_has_a_hundred_tokens_at_most_and_those_of_the_settings(folding):
+    for number in range(TOKENS_PER_PROJECT_MAX):
+        folding.take(AddToken(1, f"hash{number}", f"id{number}"))
+    assert folding.refused(AddToken(1, "more")) == "tokenCountLimitReached"
+    folding.take(AddToken(1, "hash3", "again"))
+    folding.take(AddToken(2, "other"))
+    assert folding.refused(AddToken(1, "other")) == "tokenCountLimitReached"
+    folding.take(AddToken(1, "given", by_operator=True))
+    assert folding.refused(AddToken(1, "more")) == "tokenCountLimitReached"
+    for token_id in ("id5", "id6"):
+        folding.take(RevokeToken(token_id))
+    folding.take(AddToken(1, "more"))
+
+
+def test_all_projects_together_have_ten_thousand_tokens_at_most(folding):
+    for number in range(TOKENS_MAX):
+        folding.take(AddToken(number, f"hash{number}"))
+    assert folding.refused(AddToken(TOKENS_MAX, "more")) == "tokenCountLimitReached"
 
 
 def test_the_revision_is_the_offset_of_the_next_change_refused_or_not(folding):
@@ -397,6 +446,11 @@ def test_a_task_whose_export_was_deleted_meanwhile_fails_at_its_end(folding):
 # any log
 
 
+changes_of_tokens = st.builds(AddToken, st.integers(1, 2), st.sampled_from("abc")) | st.builds(
+    RevokeToken, st.sampled_from("abc")
+)
+
+
 @st.composite
 def logs(draw) -> list[Change]:
     """Changes of all kinds by clients that know little of each other."""
@@ -404,7 +458,7 @@ def logs(draw) -> list[Change]:
     uids, started = 0, 0
     for _ in range(draw(st.integers(0, 40))):
         receiver = draw(st.sampled_from(["u0", "u1", "u2", "u3"]))
-        kind = draw(st.integers(0, 8))
+        kind = draw(st.integers(0, 10))
         work: TaskWork | None = None
         if kind <= 1:
             work = create(f"u{uids}", *draw(st.sampled_from([(), ("x",), ("x", "y")])), id=draw(st.sampled_from("abc")))
@@ -428,7 +482,7 @@ def logs(draw) -> list[Change]:
         elif kind == 7:
             changes.append(DeleteReceiver(receiver))
         else:
-            changes.append(DeleteExport(receiver, f"{receiver}-x"))
+            changes.append(draw(st.just(DeleteExport(receiver, f"{receiver}-x")) | changes_of_tokens))
     return changes
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from msgspec import UNSET
 
 from app.errors import DefinitionRefused, MappingFailed
+from app.model.api_token import ApiToken
 from app.model.change import ExportChange
 from app.model.column import Column, ColumnType, Template
 from app.model.conditions import MIB, Conditions
@@ -18,6 +19,7 @@ from app.web.body import BodyReader
 from app.web.doors import Doors
 
 TOKEN = "dev-token"
+ADMIN_TOKEN = "admin-token"
 PROJECT = 7
 SECRET = "s" * 48
 CREATED_US = 1_672_531_200_123_456  # 2023-01-01T00:00:00.123456Z
@@ -31,6 +33,7 @@ class FakeDefinitions:
         self.known: dict[str, Receiver] = {}
         self.elsewhere: dict[str, Receiver] = {}
         self.tasks: dict[str, Task] = {}
+        self.api_tokens: list[ApiToken] = []
         self.asked: list[tuple] = []
         self.refuse: DefinitionRefused | None = None
         self.break_with: Exception | None = None
@@ -48,6 +51,16 @@ class FakeDefinitions:
 
     def project_of_token(self, token: str) -> int | None:
         return PROJECT if token == TOKEN else None
+
+    def tokens(self) -> list[ApiToken]:
+        return self.api_tokens
+
+    async def create_token(self, project_id: int, description: str) -> tuple[ApiToken, str]:
+        self._act("create_token", project_id, description)
+        return ApiToken("new", project_id, "hash", description, CREATED_US), "the-text"
+
+    async def revoke_token(self, token_id: str) -> None:
+        self._act("revoke_token", token_id)
 
     async def catch_up(self) -> None:
         self.known.update(self.elsewhere)
@@ -132,6 +145,7 @@ class House:
             ledger=self._ledger,
             check_template=_check_template,
             map_sample=_map_sample,
+            is_admin=lambda token: token == ADMIN_TOKEN,
             clock=FakeClock(),
             public_url=PUBLIC_URL,
             bodies=BodyReader(MIB, s_max=0.5, unfinished_bytes_max=4 * MIB),
