@@ -301,6 +301,9 @@ def _load_slice(staging: Staging, part: Slice) -> LoadSlice:
     def open_rows() -> Iterator[Row]:
         return decode_rows(staging.read(part.staged))
 
+    def open_csv() -> Iterable[bytes]:
+        return (staging.read(part.staged),)
+
     return LoadSlice(
         log_id=part.log_id,
         partition=part.partition,
@@ -309,4 +312,5 @@ def _load_slice(staging: Staging, part: Slice) -> LoadSlice:
         events=part.events,
         events_total=part.events_total,
         open_rows=open_rows,
+        open_csv=open_csv,
     )

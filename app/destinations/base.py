@@ -37,7 +37,8 @@ class Watermark(msgspec.Struct, frozen=True):
 class LoadSlice(msgspec.Struct, frozen=True):
     """One slice to load: its place in the chain (see `app.model.slice.Slice`) and its rows.
 
-    `open_rows` is called only if the slice is loaded. It raises StagingFailed if the staged file is not as recorded.
+    Its rows are there twice, as values and as CSV as a COPY takes it; a destination opens what it needs, and only if
+    the slice is loaded. Both raise StagingFailed if the staged file is not as recorded.
     """
 
     log_id: str
@@ -47,6 +48,7 @@ class LoadSlice(msgspec.Struct, frozen=True):
     events: int
     events_total: int
     open_rows: Callable[[], Iterator[Row]]
+    open_csv: Callable[[], Iterable[bytes]]
 
 
 class Load(msgspec.Struct, frozen=True):

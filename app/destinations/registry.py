@@ -4,11 +4,14 @@ import re
 from collections.abc import Callable
 
 from app.destinations.base import Destination
+from app.destinations.postgresql import open_postgresql
 from app.destinations.sqlite import open_sqlite
 from app.errors import SettingInvalid
 
 DESTINATIONS: dict[str, Callable[[str], Destination]] = {
     "sqlite": open_sqlite,
+    "postgresql": open_postgresql,
+    "postgres": open_postgresql,
 }
 
 

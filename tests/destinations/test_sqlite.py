@@ -40,7 +40,7 @@ def a_load(
     rows: list[Row] | Callable[[], Iterator[Row]], after: int | None = None, mapping: Mapping | None = None
 ) -> Load:
     open_rows = rows if callable(rows) else lambda: iter(rows)
-    part = LoadSlice("log", 0, after, (after or 0) + 10, events=1, events_total=1, open_rows=open_rows)
+    part = LoadSlice("log", 0, after, (after or 0) + 10, events=1, events_total=1, open_rows=open_rows, open_csv=tuple)
     return Load("export", mapping or a_mapping(), [part])
 
 
@@ -340,3 +340,10 @@ def test_a_load_in_progress_delays_no_prepare_and_no_watermarks(destination, pat
         go_on.set()
         loader.join()
     assert [mark.end for mark in destination.watermarks()] == [20]
+
+
+def test_half_a_character_is_rejected(path, destination):
+    destination.prepare(a_mapping())
+    with pytest.raises(Rejected, match="row 2 of"):
+        destination.load(a_load([["1", "a"], ["2", "\ud83c"]]))
+    assert rows_in(path) == []

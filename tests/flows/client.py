@@ -60,6 +60,13 @@ class Client:
         assert status == 200, ledger
         return ledger
 
+    async def until_loaded(self, name: str, events: int) -> None:
+        """Wait until so many events are loaded by each export of the receiver."""
+        deadline_s = time.monotonic() + 2 * PATIENCE_S
+        while any(one["loaded"] != events for one in (await self.ledger(name))["exports"]):
+            assert time.monotonic() < deadline_s, await self.ledger(name)
+            await asyncio.sleep(0.1)
+
     async def dead_letters(self, name: str, export: str) -> list[dict[str, Any]]:
         """The export's dead letters."""
         status, answer = await self.call("GET", f"/v1/receivers/{name}/exports/{export}/dead-letters")

@@ -1,0 +1,409 @@
+"""PostgreSQL: a schema for each bucket, rows by COPY, and the watermarks in the same transaction.
+
+The table of `in.c-shop.orders` is `"in.c-shop"."orders"`; its columns are text. Forebay's own tables stand in the
+schema `_forebay`, which no export can name.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import LiteralString
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+
+from app.destinations.base import Capabilities, Load, Loaded, LoadSlice, Watermark
+from app.destinations.rules import LoadPlan, check_table, plan_load
+from app.errors import LoadFailed, Rejected, Retryable, SettingInvalid
+from app.model.mapping import Mapping
+
+CONNECT_MAX_S = 10
+LOCK_WAIT_MAX_S = 10
+PAUSED_MAX_S = 60
+NAME_BYTES_MAX = 63  # PostgreSQL cuts longer ones off, and says so only in a notice
+
+_SESSION = {
+    "application_name": "forebay",
+    "client_encoding": "UTF8",
+    "connect_timeout": CONNECT_MAX_S,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    # A loader that is paused in mid-act must not hold its locks for ever.
+    "options": f"-c lock_timeout={LOCK_WAIT_MAX_S}s -c idle_in_transaction_session_timeout={PAUSED_MAX_S}s",
+}
+_SETUP: LiteralString = """
+CREATE SCHEMA IF NOT EXISTS _forebay;
+CREATE TABLE IF NOT EXISTS _forebay.watermarks (
+    export text NOT NULL,
+    log_id text NOT NULL,
+    partition integer NOT NULL,
+    "end" bigint NOT NULL,
+    events_total bigint NOT NULL,
+    dead_total bigint NOT NULL,
+    PRIMARY KEY (export, log_id, partition)
+);
+"""
+_READ_WATERMARKS: LiteralString = (
+    'SELECT export, log_id, partition, "end", events_total, dead_total FROM _forebay.watermarks'
+)
+_STORE_WATERMARK: LiteralString = """
+INSERT INTO _forebay.watermarks VALUES (%s, %s, %s, %s, %s, %s)
+ON CONFLICT (export, log_id, partition) DO UPDATE
+SET "end" = excluded."end", events_total = excluded.events_total, dead_total = excluded.dead_total
+"""
+_LOCK_DDL: LiteralString = "SELECT pg_advisory_xact_lock(hashtextextended('forebay: tables', 0))"
+_LOCK_EXPORT: LiteralString = "SELECT pg_advisory_xact_lock(hashtextextended('forebay: export ' || %s, 0))"
+_END_PAUSED: LiteralString = """
+SELECT pg_terminate_backend(holder.pid)
+FROM pg_locks AS lock JOIN pg_stat_activity AS holder USING (pid), hashtextextended('forebay: export ' || %s, 0) AS key
+WHERE lock.locktype = 'advisory' AND lock.granted AND lock.database = (
+    SELECT oid FROM pg_database WHERE datname = current_database())
+  AND lock.classid::bigint = (key >> 32) & 4294967295 AND lock.objid::bigint = key & 4294967295
+  AND holder.usename = current_user AND holder.application_name = 'forebay'
+  AND holder.wait_event_type = 'Client' AND holder.state_change < now() - make_interval(secs => %s)
+"""
+_FIND_TABLE: LiteralString = """
+SELECT class.oid, class.relkind FROM pg_class AS class JOIN pg_namespace AS schema ON schema.oid = class.relnamespace
+WHERE schema.nspname = %s AND class.relname = %s
+"""
+_COLUMNS: LiteralString = """
+SELECT attname FROM pg_attribute WHERE attrelid = %s AND attnum > 0 AND NOT attisdropped ORDER BY attnum
+"""
+_KEY: LiteralString = """
+SELECT attribute.attname
+FROM pg_index AS index CROSS JOIN LATERAL unnest(index.indkey) WITH ORDINALITY AS key (attnum, place)
+JOIN pg_attribute AS attribute ON attribute.attrelid = index.indrelid AND attribute.attnum = key.attnum
+WHERE index.indrelid = %s AND index.indisprimary ORDER BY key.place
+"""
+_TABLES = ("r", "p")  # plain and partitioned
+
+_RETRY_AFTER_S = {  # by SQLSTATE, whole or its class
+    "08": 1.0,  # connection
+    "28": 30.0,  # authorisation: nothing of the file is wrong
+    "3D": 30.0,  # no such database
+    "40": 0.2,  # serialisation, deadlock
+    "53": 10.0,  # resources
+    "53100": 30.0,  # disk full
+    "55006": 1.0,  # object in use
+    "55P03": 1.0,  # lock not available
+    "25006": 5.0,  # read-only: a standby, for now
+    "25P03": 1.0,  # idle in transaction for too long
+    "25P04": 1.0,  # transaction timeout
+    "57": 1.0,  # operator intervention: shutdown, cancel, starting up
+    "58": 10.0,  # the server's system
+}
+_COPY_LINE = ", line "
+
+
+def open_postgresql(url: str) -> "Postgresql":
+    """`postgresql://user:password@host:port/database`, with any of libpq's parameters. Connects later.
+
+    Raises SettingInvalid.
+    """
+    try:
+        conninfo_to_dict(url)
+    except (psycopg.Error, ValueError):  # whose text may show the password
+        raise SettingInvalid(
+            "FOREBAY_DESTINATION: PostgreSQL is postgresql://user:password@host:port/database?parameters"
+        ) from None
+    return Postgresql(url)
+
+
+class Postgresql:
+    """One database. It is connected to when it is first needed, and again after an error or `close`."""
+
+    capabilities = Capabilities()
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._connection: psycopg.Connection[tuple[object, ...]] | None = None
+
+    def prepare(self, mapping: Mapping) -> None:
+        """See Destination. A transaction of its own: tables are made under a lock that no load holds."""
+        with self._transaction() as connection:
+            _create_table(connection, mapping)
+
+    def load(self, load: Load) -> Loaded:
+        """See Destination."""
+        if not load.dropped and self._is_anything_left(load):
+            self.prepare(load.mapping)
+        with self._transaction(end_paused=load.export) as connection:
+            connection.execute(_LOCK_EXPORT, (load.export,))
+            plan = plan_load(load, _read_watermarks(connection, load.export))
+            _store_watermarks(connection, plan)
+            rows = 0
+            if plan.slices and not load.dropped:
+                rows = _write_rows(connection, load.mapping, plan.slices)
+        return Loaded(rows=rows, slices_loaded=len(plan.slices), slices_skipped=plan.skipped)
+
+    def watermarks(self, exports: Iterable[str] | None = None) -> list[Watermark]:
+        """See Destination."""
+        with self._transaction() as connection:
+            if exports is None:
+                return _read_watermarks(connection)
+            return [mark for export in exports for mark in _read_watermarks(connection, export)]
+
+    def forget(self, export: str) -> None:
+        """See Destination."""
+        with self._transaction() as connection:
+            connection.execute("DELETE FROM _forebay.watermarks WHERE export = %s", (export,))
+
+    def _is_anything_left(self, load: Load) -> bool:
+        return bool(plan_load(load, self.watermarks([load.export])).slices)
+
+    def close(self) -> None:
+        """See Destination. What was not committed is rolled back."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(psycopg.Error):
+                connection.close()
+
+    @contextmanager
+    def _transaction(self, end_paused: str = "") -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+        """One transaction; any error rolls it back and gives the connection up.
+
+        When another loader of the export `end_paused` holds its lock, but does nothing, its connection is ended.
+        """
+        try:
+            connection = self._connected()
+            with connection.transaction():
+                yield connection
+        except psycopg.errors.LockNotAvailable as error:
+            self.close()
+            if end_paused:
+                self._end_paused(end_paused)
+            raise _failure(error) from error
+        except psycopg.Error as error:
+            self.close()
+            raise _failure(error) from error
+        except BaseException:
+            self.close()
+            raise
+
+    def _connected(self) -> psycopg.Connection[tuple[object, ...]]:
+        if self._connection is None:
+            self._connection = psycopg.connect(self._url, autocommit=True, **_SESSION)  # type: ignore[arg-type]
+            if self._connection.execute("SELECT to_regclass('_forebay.watermarks')").fetchone() == (None,):
+                with self._connection.transaction():
+                    self._connection.execute(_LOCK_DDL)
+                    self._connection.execute(_SETUP)
+        return self._connection
+
+    def _end_paused(self, export: str) -> None:
+        with suppress(psycopg.Error):
+            self._connected().execute(_END_PAUSED, (export, PAUSED_MAX_S))
+
+
+def _failure(error: psycopg.Error) -> LoadFailed:
+    state = error.sqlstate
+    reason = f"PostgreSQL: {(error.diag.message_primary or str(error)).strip()}"
+    if error.diag.message_detail:
+        reason += f" ({error.diag.message_detail})"
+    if state is None:  # the connection
+        return Retryable(reason, after_s=1.0)
+    after_s = _RETRY_AFTER_S.get(state, _RETRY_AFTER_S.get(state[:2]))
+    return Rejected(reason) if after_s is None else Retryable(reason, after_s=after_s)
+
+
+def _read_watermarks(connection: psycopg.Connection[tuple[object, ...]], export: str | None = None) -> list[Watermark]:
+    if export is None:
+        cursor = connection.execute(_READ_WATERMARKS)
+    else:
+        cursor = connection.execute(_READ_WATERMARKS + " WHERE export = %s", (export,))
+    return [Watermark(*fields) for fields in cursor]  # type: ignore[arg-type]
+
+
+def _store_watermarks(connection: psycopg.Connection[tuple[object, ...]], plan: LoadPlan) -> None:
+    fields = [
+        (mark.export, mark.log_id, mark.partition, mark.end, mark.events_total, mark.dead_total)
+        for mark in plan.watermarks
+    ]
+    with connection.cursor() as cursor:
+        cursor.executemany(_STORE_WATERMARK, fields)
+
+
+# tables
+
+
+def _create_table(connection: psycopg.Connection[tuple[object, ...]], mapping: Mapping) -> None:
+    _check_names(mapping)
+    if _table_is_there(connection, mapping):
+        return
+    connection.execute(_LOCK_DDL)
+    if not _table_is_there(connection, mapping):
+        schema = sql.Identifier(mapping.table_id.schema)
+        connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(schema))
+        connection.execute(_create_statement(mapping))
+
+
+def _table_is_there(connection: psycopg.Connection[tuple[object, ...]], mapping: Mapping) -> bool:
+    """Whether it is. Raises Rejected if it differs from the mapping."""
+    table_id = mapping.table_id
+    found = connection.execute(_FIND_TABLE, (table_id.schema, table_id.table)).fetchone()
+    if found is None:
+        return False
+    oid, kind = found
+    if kind not in _TABLES:
+        raise Rejected(f'the table "{table_id}" cannot be: something else has its name')
+    columns = [str(name) for (name,) in connection.execute(_COLUMNS, (oid,))]
+    key = [str(name) for (name,) in connection.execute(_KEY, (oid,))]
+    check_table(mapping, columns, key)
+    return True
+
+
+def _check_names(mapping: Mapping) -> None:
+    for name in (mapping.table_id.schema, mapping.table_id.table, *mapping.column_names):
+        try:
+            encoded = name.encode()
+        except UnicodeEncodeError:
+            raise Rejected(f"{name!a} cannot be a name in PostgreSQL") from None
+        if b"\0" in encoded:
+            raise Rejected(f"{name!a} cannot be a name in PostgreSQL")
+        if len(encoded) > NAME_BYTES_MAX:
+            raise Rejected(f'the name "{name}" is longer than the {NAME_BYTES_MAX} bytes that PostgreSQL takes')
+
+
+def _create_statement(mapping: Mapping) -> sql.Composed:
+    lines = [sql.SQL("{} text").format(sql.Identifier(column.name)) for column in mapping.columns]
+    if mapping.primary_key:
+        lines.append(sql.SQL("PRIMARY KEY ({})").format(_names(mapping.primary_key)))
+    return sql.SQL("CREATE TABLE {} ({})").format(_table(mapping), sql.SQL(", ").join(lines))
+
+
+def _table(mapping: Mapping) -> sql.Identifier:
+    return sql.Identifier(mapping.table_id.schema, mapping.table_id.table)
+
+
+def _names(names: Iterable[str]) -> sql.Composed:
+    return sql.SQL(", ").join(map(sql.Identifier, names))
+
+
+# rows
+
+
+def _write_rows(
+    connection: psycopg.Connection[tuple[object, ...]], mapping: Mapping, slices: Sequence[LoadSlice]
+) -> int:
+    if not mapping.incremental:
+        connection.execute(sql.SQL("DELETE FROM {}").format(_table(mapping)))  # TRUNCATE would shut readers out
+    if not mapping.primary_key:
+        return sum(_copy(connection, _table(mapping), mapping, part) for part in slices)
+    return _merge(connection, mapping, slices)
+
+
+def _copy(
+    connection: psycopg.Connection[tuple[object, ...]], into: sql.Identifier, mapping: Mapping, part: LoadSlice
+) -> int:
+    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(into, _names(mapping.column_names))
+    with connection.cursor() as cursor:
+        try:
+            with cursor.copy(statement) as copy:
+                for chunk in part.open_csv():
+                    copy.write(chunk)
+        except (psycopg.DataError, psycopg.IntegrityError) as error:
+            raise _refused_row(error, part, len(mapping.columns)) from error
+        return cursor.rowcount
+
+
+def _merge(connection: psycopg.Connection[tuple[object, ...]], mapping: Mapping, slices: Sequence[LoadSlice]) -> int:
+    """Through a table of this transaction's own: of rows with one key the last wins."""
+    stage = sql.Identifier("pg_temp", "_forebay_stage")
+    number = sql.Identifier(_unused_name(mapping.column_names))
+    connection.execute(
+        sql.SQL("CREATE TEMPORARY TABLE {} (LIKE {}, {} bigint GENERATED ALWAYS AS IDENTITY) ON COMMIT DROP").format(
+            sql.Identifier("_forebay_stage"), _table(mapping), number
+        )
+    )
+    for name in mapping.primary_key:
+        drop = sql.SQL("ALTER TABLE {} ALTER COLUMN {} DROP NOT NULL")
+        connection.execute(drop.format(stage, sql.Identifier(name)))
+    copied = [_copy(connection, stage, mapping, part) for part in slices]
+    _check_keys(connection, mapping, slices, copied, number)
+    connection.execute(_merge_statement(mapping, stage, number))
+    return sum(copied)
+
+
+def _check_keys(
+    connection: psycopg.Connection[tuple[object, ...]],
+    mapping: Mapping,
+    slices: Sequence[LoadSlice],
+    copied: Sequence[int],
+    number: sql.Identifier,
+) -> None:
+    """Raise Rejected for the first row that lacks a key's value."""
+    absent = sql.SQL(" OR ").join(sql.SQL("{} IS NULL").format(sql.Identifier(name)) for name in mapping.primary_key)
+    query = sql.SQL("SELECT min({}) FROM pg_temp._forebay_stage WHERE {}").format(number, absent)
+    (found,) = connection.execute(query).fetchone() or (None,)
+    if found is None:
+        return
+    row = int(str(found))
+    for part, count in zip(slices, copied, strict=True):
+        if row <= count:
+            raise Rejected(f"{_place(part, row)}: a column of the primary key has no value")
+        row -= count
+
+
+def _merge_statement(mapping: Mapping, stage: sql.Identifier, number: sql.Identifier) -> sql.Composed:
+    others = [column.name for column in mapping.columns if not column.primary_key]
+    assignments = [sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in others]
+    action = sql.SQL("UPDATE SET {}").format(sql.SQL(", ").join(assignments)) if others else sql.SQL("NOTHING")
+    return sql.SQL(
+        "INSERT INTO {table} AS target ({columns})"
+        " SELECT DISTINCT ON ({key}) {columns} FROM {stage} ORDER BY {key}, {number} DESC"
+        " ON CONFLICT ({key}) DO {action}"
+    ).format(
+        table=_table(mapping),
+        columns=_names(mapping.column_names),
+        key=_names(mapping.primary_key),
+        stage=stage,
+        number=number,
+        action=action,
+    )
+
+
+def _unused_name(names: Iterable[str]) -> str:
+    taken = set(names)
+    return next(name for count in range(len(taken) + 1) if (name := f"_row_{count}") not in taken)
+
+
+# rows that are refused
+
+
+def _refused_row(error: psycopg.Error, part: LoadSlice, width: int) -> Rejected:
+    """Which row it was, and what is wrong with it. COPY tells the line, and a row may have several."""
+    line = _line(error.diag.context or "")
+    reason = (error.diag.message_primary or str(error)).strip()
+    if line is None:
+        return Rejected(f"a row of the {_slice(part)}: {reason}")
+    for row, (last_line, fields) in enumerate(_lines(part), start=1):
+        if last_line >= line:
+            if fields != width:
+                return Rejected(f"{_place(part, row)} has {fields} fields, the table has {width} columns")
+            return Rejected(f"{_place(part, row)}: {reason}")
+    return Rejected(f"a row of the {_slice(part)}: {reason}")
+
+
+def _line(context: str) -> int | None:
+    _, found, rest = context.partition(_COPY_LINE)
+    digits = rest.split(",")[0].split(":")[0].strip()
+    return int(digits) if found and digits.isdecimal() else None
+
+
+def _lines(part: LoadSlice) -> Iterator[tuple[int, int]]:
+    """Of each row: the number of its last line as COPY counts them, and of its fields.
+
+    COPY counts the line ends within quotes, but for those of the first row: it does not know yet what ends a line.
+    """
+    line = 0
+    for row in part.open_rows():
+        line += 1 + (sum(value.count("\n") for value in row if value) if line else 0)
+        yield line, len(row)
+
+
+def _place(part: LoadSlice, row: int) -> str:
+    return f"row {row} of the {_slice(part)}"
+
+
+def _slice(part: LoadSlice) -> str:
+    return f'slice of partition {part.partition} of log "{part.log_id}" up to {part.end}'

