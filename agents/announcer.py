@@ -1,4 +1,7 @@
-"""Tells the rest of the house what valid cuts hold: their slices to the buffers, their dead letters to the keeper."""
+"""Tells the rest of the house what valid cuts hold.
+
+Their slices go to the buffers, and behind them which exports a flush marker named; their dead letters to the keeper.
+"""
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -8,7 +11,7 @@ from agents.patience import until_done
 from app.errors import LogFailed, StagedFileGone, StagingFailed
 from app.model.cut import Cut
 from app.model.dead_letter import decode_dead_letters, encode_dead_letter
-from app.model.slice import encode_slice
+from app.model.slice import Flush, encode_slice
 from app.model.staged import StagedFile
 from app.slicing.staging import Staging, delete_staged
 from app.streams import DEAD_LETTERS, SLICES, Streams
@@ -18,9 +21,10 @@ APPEND_BYTES_MAX = 4 * 1024 * 1024
 
 
 class Announcer:
-    """May say everything twice: who listens takes it once."""
+    """Of one partition's cuts. May say everything twice: who listens takes it once."""
 
-    def __init__(self, streams: Streams, log: Callable[[], Log], staging: Staging) -> None:
+    def __init__(self, streams: Streams, log: Callable[[], Log], staging: Staging, partition: int) -> None:
+        self._partition = partition
         self._streams = streams
         self._log = log
         self._staging = staging
@@ -32,12 +36,18 @@ class Announcer:
             for part in cut.slices
             if loaded.get((part.export, part.log_id), -1) < part.end
         ]
+        records += self._flushes(cut)
         if cut.dead_letters is not None:
             records += await self._dead_letters(cut.dead_letters)
         for chunk in _chunks(records):
             await until_done(partial(self._log().append, chunk), "announcing slices", LogFailed)
         if cut.dead_letters is not None:
             await asyncio.to_thread(delete_staged, self._staging, [cut.dead_letters.name])
+
+    def _flushes(self, cut: Cut) -> Iterator[NewRecord]:
+        for uid in cut.flush:
+            asked = Flush(uid, cut.life, self._partition, cut.end)
+            yield NewRecord(SLICES, self._streams.partition_of(uid), uid.encode(), encode_slice(asked))
 
     async def _dead_letters(self, staged: StagedFile) -> list[NewRecord]:
         try:

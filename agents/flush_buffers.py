@@ -17,8 +17,8 @@ from app import clock
 from app.crash import CrashPoints
 from app.destinations.base import Watermark
 from app.errors import LoadFailed, LogFailed
-from app.model.file import File, FileOutcome, decode_file, encode_file
-from app.model.slice import Slice, Tick, decode_slice, encode_slice
+from app.model.file import File, FileRecord, decode_file, encode_file
+from app.model.slice import Flush, Slice, Tick, decode_slice, encode_slice
 from app.slicing.buffers import Buffers, Definitions
 from app.streams import FILES, SLICES, Streams
 from app.transports.log import Log, NewRecord, Record, Run, read_all
@@ -79,7 +79,7 @@ class BufferedPartition:
                 "the destination is away (%s): slices that are loaded may be flushed again, and skipped", error
             )
 
-    def _pass_over_file(self, message: File | FileOutcome) -> None:
+    def _pass_over_file(self, message: FileRecord) -> None:
         if isinstance(message, File):
             for part in message.slices:
                 self._buffers.pass_over(part.export, part.log_id, part.partition, part.end)
@@ -102,16 +102,22 @@ class BufferedPartition:
         for record in records:
             message = decode_slice(record.value or b"")
             files = self._buffers.tick(record.timestamp_ms * 1000)  # every message tells the time
-            if isinstance(message, Slice):
-                self._room.crash.reach("slice-read")
-                await self._room.keeper.reached(message.revision)
-                self._touched.add(message.export)
-                self._standing.append((record.offset, message))
-                files += self._buffers.add(message)
-            else:
-                files += self._buffers.tick(message.at_us)
+            match message:
+                case Slice():
+                    files += await self._add(record.offset, message)
+                case Tick():
+                    files += self._buffers.tick(message.at_us) + self._buffers.close_remapped()
+                case Flush():
+                    files += self._buffers.flush(message)
             self._touched.update(file.export for file in files)
             await self._flush(files)
+
+    async def _add(self, offset: int, part: Slice) -> list[File]:
+        self._room.crash.reach("slice-read")
+        await self._room.keeper.reached(part.revision)
+        self._touched.add(part.export)
+        self._standing.append((offset, part))
+        return self._buffers.add(part)
 
     async def _flush(self, files: list[File]) -> None:
         if not files:
@@ -125,7 +131,7 @@ class BufferedPartition:
         self._room.crash.reach("flushed")
 
     async def tick_if_due(self, now_us: int) -> None:
-        """Send the time to this partition when a condition on time is met, once until it has come back."""
+        """Send the time to this partition when it would close a buffer, once until it has come back."""
         due_us = self._buffers.due_us()
         if due_us is None or now_us < due_us or self._position <= self._ticked_at:
             return

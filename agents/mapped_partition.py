@@ -76,7 +76,7 @@ class MappedPartition:
         self.partition = partition
         self._tp = TP(EVENTS, partition)
         self.cuts = PartitionCuts(room.log, partition)
-        self._announcer = Announcer(room.streams, room.log, room.staging)
+        self._announcer = Announcer(room.streams, room.log, room.staging, partition)
         self._announced_to = 0
         self._staging_names: list[str] = []
         self._learnt = False
@@ -138,12 +138,15 @@ class MappedPartition:
             self._learn(await until_done(self._room.watermarks, what, LoadFailed))
 
     async def _last_arrival_us(self) -> int:
+        """Of the last message with events that no cut has: behind it may stand flush markers, which have none."""
         log = self._room.log()
         start, end = await log.bounds(self._tp)
-        if end <= start:
-            return 0
-        run = await log.read(self._tp, end - 1, bytes_max=1)
-        return max((event.arrival_us for _, pack in _packs(run.records) for event in pack.events), default=0)
+        for offset in range(end - 1, max(start, self.cuts.end) - 1, -1):
+            run = await log.read(self._tp, offset, bytes_max=1)
+            arrivals = [event.arrival_us for _, pack in _packs(run.records) for event in pack.events]
+            if arrivals:
+                return max(arrivals)
+        return 0
 
     def _start_anew(self) -> None:
         self._uncut = Uncut()
@@ -240,6 +243,7 @@ class MappedPartition:
         if not await self._follow_definitions(records[0].offset):
             return False
         self._uncut.begin(self._room.now_us())
+        self._uncut.flush.update(uid for _, pack in packs for uid in pack.flush)
         if not packs:
             return True
         wanted = self._route(packs)
@@ -302,7 +306,18 @@ class MappedPartition:
     def _is_due(self, now_us: int) -> bool:
         """Cuts keep a pause, so that a small count under load does not make one for every few events."""
         paused = 0 <= now_us - self._cut_us < CUT_PAUSE_US
-        return self._uncut.is_full() if paused else self._uncut.is_due(now_us)
+        return self._uncut.is_full() if paused else self._uncut.is_due(now_us) or self._is_remapped()
+
+    def _is_remapped(self) -> bool:
+        """Whether an open slice holds rows of a mapping that is not its export's any more."""
+        receivers = self._room.keeper.receivers
+        if receivers.revision == self._revision:
+            return False
+        open_exports = [part.export for part in self._uncut.slices.values()]
+        return any(
+            now is not None and now.mapping_number != before.mapping_number
+            for before, now in [(export, receivers.export(export.uid)) for export in open_exports]
+        )
 
     async def _cut(self) -> bool:
         """Close all open slices at the present position: stage, record, announce, ack.
@@ -352,6 +367,7 @@ class MappedPartition:
             exports=uncut.exports,
             arrival_last_us=uncut.arrival_last_us,
             checkpoint=self.cuts.checkpoint(self._room.keeper.receivers),
+            flush=tuple(sorted(uncut.flush)),
         )
 
     def _slice(self, export_uid: str, staged: StagedFile, begin: int, end: int) -> Slice:

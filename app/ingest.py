@@ -1,6 +1,7 @@
 """The way into the log: events that arrive while a send is in flight go out together in the next one.
 
-One log message holds the events of many requests, one durable append answers them all: no timer, no linger.
+One log message holds the events of many requests, one durable append answers them all: no timer, no linger. Flush
+markers go the same way.
 """
 
 import asyncio
@@ -91,6 +92,33 @@ class Lane:
         return NewRecord(EVENTS, self._choose_partition(len(value)), None, value, PACK_HEADERS)
 
 
+class Markers:
+    """Flush markers for all partitions; the exports that are named while a send is in flight share the next one."""
+
+    def __init__(self, partitions: int, log: Callable[[], Log], revision: Callable[[], int]) -> None:
+        self._partitions = partitions
+        self._log = log
+        self._revision = revision
+        self._named: set[str] = set()
+        self._next: asyncio.Task[None] | None = None
+        self._sending = asyncio.Lock()
+
+    async def send(self, exports: Iterable[str]) -> None:
+        """Durable when it returns. Raises LogFailed."""
+        self._named.update(exports)
+        if self._next is None:
+            self._next = asyncio.ensure_future(self._send())
+        await asyncio.shield(self._next)  # clients may leave
+
+    async def _send(self) -> None:
+        async with self._sending:
+            named, self._named, self._next = sorted(self._named), set(), None
+            value = encode_pack(self._revision(), (), named)
+            await self._log().append(
+                [NewRecord(EVENTS, number, None, value, PACK_HEADERS) for number in range(self._partitions)]
+            )
+
+
 class Ingest:
     """Takes events for all receivers."""
 
@@ -118,6 +146,7 @@ class Ingest:
         self._log_bytes = 0
         self._log_bytes_asked_s = float("-inf")
         self._spread = Lane(Sticky(streams.partitions).choose, log, revision)
+        self._markers = Markers(streams.partitions, log, revision)
         self._keyed = [Lane(_always(partition), log, revision) for partition in range(streams.partitions)]
 
     async def accept(self, receiver: Receiver, events: Sequence[Event]) -> None:
@@ -134,6 +163,16 @@ class Ingest:
         finally:
             self._in_flight_bytes -= size_bytes
         self._crash.reach("accepted")
+
+    async def flush(self, exports: Iterable[str]) -> None:
+        """Have all that was accepted for these exports (uids) loaded soon; durable when it returns.
+
+        A marker goes into every partition: whether a receiver was keyed when its events came, its log knows alone.
+        Raises LogFull or LogFailed, as `accept`.
+        """
+        await self._make_sure_of_room(0)
+        await self._markers.send(exports)
+        self._crash.reach("marked")
 
     def _lane(self, receiver: Receiver, events: Sequence[Event]) -> Lane:
         """Events with a key go to their receiver's own partition, so that one mapper meets all that may be repeats."""

@@ -72,7 +72,8 @@ class Cut(msgspec.Struct, frozen=True, tag="cut", omit_defaults=True):
     """The messages [begin, end) were mapped under `revision` of the definitions.
 
     Counts only if `life` is the last life, and `begin` is where the last cut that counts ended. `checkpoint` holds the
-    totals before this cut. `arrival_last_us` is the latest arrival among its events.
+    totals before this cut. `arrival_last_us` is the latest arrival among its events. `flush` are the exports that its
+    flush markers name.
     """
 
     life: str
@@ -86,6 +87,7 @@ class Cut(msgspec.Struct, frozen=True, tag="cut", omit_defaults=True):
     exports: dict[str, ExportCounts] = {}
     arrival_last_us: int = 0
     checkpoint: Totals | None = None
+    flush: tuple[str, ...] = ()
 
 
 CutRecord = Life | Cut

@@ -54,19 +54,24 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Pack(msgspec.Struct, frozen=True, array_like=True):
-    """The events of one log message, accepted under one revision of the definitions."""
+    """The events of one log message, accepted under one revision of the definitions.
+
+    `flush` makes it a flush marker: the uids of the exports whose rows of all that stands before it are to be loaded
+    soon, whatever their conditions say.
+    """
 
     revision: int
     events: tuple[Event, ...]
+    flush: tuple[str, ...] = ()
 
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Pack)
 
 
-def encode_pack(revision: int, events: Iterable[Event]) -> bytes:
+def encode_pack(revision: int, events: Iterable[Event], flush: Iterable[str] = ()) -> bytes:
     """The value of one log message."""
-    return _encoder.encode(Pack(revision, tuple(events)))
+    return _encoder.encode(Pack(revision, tuple(events), tuple(flush)))
 
 
 def decode_pack(value: bytes) -> Pack:

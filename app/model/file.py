@@ -16,6 +16,7 @@ class FlushReason(StrEnum):
     TIME = "time"
     MAPPING = "mapping"  # the export's mapping changed
     SLICES = "slices"  # the file has as many slices as a file may have
+    MANUAL = "flush"  # somebody asked for it
 
 
 class FileState(StrEnum):

@@ -35,10 +35,26 @@ class Tick(msgspec.Struct, frozen=True, tag="tick"):
     at_us: int
 
 
-SliceRecord = Slice | Tick
+class Flush(msgspec.Struct, frozen=True, tag="flush"):
+    """A cut that ended at `end` has passed a flush marker: load what the export has of the partition up to there.
+
+    `log_id` is the life in which the cut was made: what the partition has of earlier lives is meant as well.
+    """
+
+    export: str
+    log_id: str
+    partition: int
+    end: int
+
+    def covers(self, part: Slice) -> bool:
+        """Whether the slice holds events that stand before the marker."""
+        return part.partition == self.partition and (part.log_id != self.log_id or part.end <= self.end)
+
+
+SliceRecord = Slice | Tick | Flush
 
 _encoder = msgspec.json.Encoder()
-_decoder: msgspec.json.Decoder[Slice | Tick] = msgspec.json.Decoder(Slice | Tick)
+_decoder: msgspec.json.Decoder[SliceRecord] = msgspec.json.Decoder(SliceRecord)
 
 
 def encode_slice(record: SliceRecord) -> bytes:

@@ -11,7 +11,7 @@ from app.model.conditions import Conditions
 from app.model.export import Export
 from app.model.file import File, FlushReason
 from app.model.mapping import Mapping
-from app.model.slice import Slice
+from app.model.slice import Flush, Slice
 from app.model.times import iso_ms
 
 SLICES_PER_FILE_MAX = 2000
@@ -139,13 +139,33 @@ class Buffers:
                 closed += self._close_if_met(export, buffer)
         return closed
 
+    def flush(self, asked: Flush) -> list[File]:
+        """Close the export's buffer if it holds what is asked for; a repeat finds nothing of it."""
+        export, buffer = self._definitions.export(asked.export), self._buffers.get(asked.export)
+        if export is None or buffer is None or not any(asked.covers(part) for part in buffer.slices):
+            return []
+        return self._close(export, buffer, FlushReason.MANUAL)
+
+    def close_remapped(self) -> list[File]:
+        """Close the buffers whose slices were made under a mapping that is not their export's any more."""
+        closed = []
+        for uid, buffer in self._buffers.items():
+            export = self._definitions.export(uid)
+            if export is not None and _is_remapped(export, buffer):
+                closed += self._close(export, buffer, FlushReason.MAPPING)
+        return closed
+
     def due_us(self) -> int | None:
-        """When the first of the time conditions will be met, None when nothing is buffered."""
+        """When the first of the time conditions will be met, None when nothing is buffered.
+
+        At once if a buffer's mapping is not its export's any more.
+        """
         times = []
         for uid, buffer in self._buffers.items():
             export = self._definitions.export(uid)
             if export is not None and buffer.slices:
-                times.append(buffer.opened_us + int(export.conditions.time_s * US_PER_S))
+                remapped = _is_remapped(export, buffer)
+                times.append(0 if remapped else buffer.opened_us + int(export.conditions.time_s * US_PER_S))
         return min(times, default=None)
 
     def stats(self, export_uid: str) -> BufferStats:
@@ -166,6 +186,10 @@ class Buffers:
         mapping = self._definitions.mapping(export.uid, number)
         assert mapping is not None, "a living export keeps all its mappings"  # noqa: S101 -- cannot happen
         return [buffer.close(export, mapping, reason, self.now_us)]
+
+
+def _is_remapped(export: Export, buffer: Buffer) -> bool:
+    return bool(buffer.slices) and buffer.slices[0].mapping_number != export.mapping_number
 
 
 def _file_id(slices: list[Slice], opened_us: int) -> str:

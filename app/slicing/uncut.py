@@ -21,12 +21,13 @@ REASON_CHARACTERS_MAX = 1000
 
 @dataclass(slots=True)
 class Uncut:
-    """Open slices, dead letters and counts since the last cut."""
+    """Open slices, dead letters and counts since the last cut; `flush` are the exports that flush markers named."""
 
     slices: dict[str, OpenSlice] = field(default_factory=dict)
     dead: list[DeadLetter] = field(default_factory=list)
     receivers: dict[str, ReceiverCounts] = field(default_factory=dict)
     exports: dict[str, ExportCounts] = field(default_factory=dict)
+    flush: set[str] = field(default_factory=set)
     arrival_last_us: int = 0
     _dead_bytes: int = 0
     _begun_us: int = 0
@@ -36,9 +37,12 @@ class Uncut:
         self._begun_us = self._begun_us or now_us
 
     def is_due(self, now_us: int) -> bool:
-        """Whether the partition should be cut. Dead letters, and events that nobody wants, wait a second."""
+        """Whether the partition should be cut. Dead letters, and events that nobody wants, wait a second.
+
+        A flush marker waits for nothing.
+        """
         opened = [part.opened for part in self.slices.values()]
-        if self.is_full() or due(opened, now_us):
+        if self.flush or self.is_full() or due(opened, now_us):
             return True
         if opened and not self.dead:
             return False

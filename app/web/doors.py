@@ -1,6 +1,6 @@
 """What the doors of all APIs need of the house, handed over in one piece."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -79,6 +79,9 @@ class Ingest(Protocol):
 
     async def accept(self, receiver: Receiver, events: Sequence[Event]) -> None:
         """All are durable when it returns; raises LogFull or LogFailed, and then none is."""
+
+    async def flush(self, exports: Iterable[str]) -> None:
+        """Have all that was accepted for these exports (uids) loaded soon; raises LogFull or LogFailed."""
 
 
 class Clock(Protocol):

@@ -17,7 +17,7 @@ from app.model.dead_letter import decode_dead_letter
 from app.model.event import Event, encode_pack
 from app.model.file import FileRecord, decode_file, encode_file
 from app.model.receiver import Receiver
-from app.model.slice import Slice, SliceRecord, decode_slice, encode_slice
+from app.model.slice import Flush, Slice, SliceRecord, decode_slice, encode_slice
 from app.model.task import Task, TaskType
 from app.slicing.csv import decode_rows
 from app.streams import CUTS, DEAD_LETTERS, DEFINITIONS, EVENTS, FILES, SLICES
@@ -77,10 +77,10 @@ class Bench:
             self.put(DEFINITIONS, encode_change(change))
         return self.store.partitions[TP(DEFINITIONS, 0)].end
 
-    def accept(self, *events: str | Event, revision: int = 0) -> int:
+    def accept(self, *events: str | Event, revision: int = 0, flush: tuple[str, ...] = ()) -> int:
         """One message."""
         made = [an_event(event) if isinstance(event, str) else event for event in events]
-        return self.put(EVENTS, encode_pack(revision, made))
+        return self.put(EVENTS, encode_pack(revision, made, flush))
 
     def put_cut(self, record: CutRecord) -> int:
         return self.put(CUTS, encode_cut(record))
@@ -99,6 +99,10 @@ class Bench:
     def announced(self) -> list[Slice]:
         records = [decode_slice(record.value or b"") for record in self.store.records(SLICES)]
         return [record for record in records if isinstance(record, Slice)]
+
+    def flushes(self) -> list[Flush]:
+        records = [decode_slice(record.value or b"") for record in self.store.records(SLICES)]
+        return [record for record in records if isinstance(record, Flush)]
 
     def files(self) -> list[Any]:
         return [decode_file(record.value or b"") for record in self.store.records(FILES)]

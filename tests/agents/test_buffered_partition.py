@@ -5,14 +5,16 @@ from faust.types import TP
 from app.clock import now_us
 from app.destinations.base import Watermark
 from app.errors import LogFailed, Retryable
-from app.model.change import DeleteExport
+from app.model.change import DeleteExport, UpdateExport
 from app.model.conditions import Conditions
+from app.model.draft import ExportChange
 from app.model.file import FileOutcome, FileState, FlushReason
-from app.model.slice import Slice, Tick
+from app.model.slice import Flush, Slice, Tick
 from app.model.staged import StagedFile
+from app.model.task import TaskType
 from app.streams import FILES, SLICES
 from tests.agents.bench import Bench, settled
-from tests.fakes import LOG_FAILED, a_receiver, an_export, fails_after, fails_before
+from tests.fakes import LOG_FAILED, a_mapping, a_receiver, an_export, fails_after, fails_before
 from tests.sim_loop import simulated
 
 SLICES_TP = TP(SLICES, 0)
@@ -139,6 +141,55 @@ async def test_a_flush_command_goes_out_again_if_its_owner_died_over_it_and_name
     dying.cancel()
     await bench.worker().buffered()
     assert len({file.id for file in bench.files()}) == 1
+
+
+@simulated
+async def test_a_flush_closes_what_is_buffered_whatever_the_conditions_say_and_only_once():
+    bench = a_bench(count=1000, time_s=86400.0)
+    bench.put_slice(a_slice(0, 2))
+    for _ in range(2):
+        bench.put_slice(Flush("x", "log", 0, 3))
+    worker = bench.worker()
+    buffered = await worker.buffered()
+    bench.put_slice(a_slice(3, 4))
+    bench.put_slice(Flush("x", "log", 0, 3))
+    await take(worker, buffered)
+    assert covers(bench) == [[(0, 2)]]
+    assert bench.files()[0].reason is FlushReason.MANUAL
+    assert worker.buffers_table.get("x").rows == 1
+    await bench.worker().buffered()
+    assert covers(bench) == [[(0, 2)]]
+
+
+@simulated
+async def test_a_flush_of_an_export_that_is_unknown_or_deleted_is_passed_over():
+    bench = a_bench()
+    bench.change(DeleteExport("r", "x"))
+    bench.put_slice(Flush("x", "log", 0, 3))
+    bench.put_slice(Flush("nobody", "log", 0, 3))
+    worker = bench.worker()
+    buffered = await worker.buffered()
+    await take(worker, buffered)
+    assert bench.files() == []
+
+
+@simulated
+async def test_a_new_mapping_closes_what_is_buffered_though_nothing_comes_behind_it():
+    bench = a_bench(count=1000, time_s=86400.0)
+    bench.put_slice(a_slice(0, 2, opened_us=now_us()))
+    worker = bench.worker()
+    buffered = await worker.buffered()
+    await take(worker, buffered)
+    await buffered.tick_if_due(now_us())
+    bench.work(UpdateExport("r", "x", ExportChange(mapping=a_mapping("new"))), TaskType.EXPORT_UPDATE)
+    await worker.keeper.catch_up()
+    assert len(bench.store.records(SLICES)) == 1
+    await buffered.tick_if_due(now_us())
+    await take(worker, buffered, 1)
+    (file,) = bench.files()
+    assert (file.reason, file.mapping_number, file.mapping) == (FlushReason.MAPPING, 1, a_mapping("x"))
+    await buffered.tick_if_due(now_us())
+    assert len(bench.store.records(SLICES)) == 2
 
 
 @simulated

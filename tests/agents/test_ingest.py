@@ -225,6 +225,70 @@ async def test_a_keyed_receivers_events_all_go_to_one_partition():
     assert door.packs(used[0]) == [[str(n)] for n in range(20)]
 
 
+# flush markers
+
+
+def markers(door: Door, partition: int = 0) -> list[tuple[str, ...]]:
+    packs = [decode_pack(record.value or b"") for record in door.store.records(EVENTS, partition)]
+    return [pack.flush for pack in packs if pack.flush and not pack.events]
+
+
+@simulated
+async def test_a_flush_marker_goes_into_every_partition_behind_what_was_accepted_and_bears_the_revision():
+    door = Door(partitions=3)
+    door.gate.is_open.set()
+    door.revision = 7
+    await door.send("1")
+    await door.ingest.flush(["x"])
+    assert [markers(door, n) for n in range(3)] == [[("x",)]] * 3
+    last = [decode_pack(door.store.records(EVENTS, n)[-1].value) for n in range(3)]
+    assert [(pack.flush, pack.revision) for pack in last] == [(("x",), 7)] * 3
+
+
+@simulated
+async def test_flushes_that_are_asked_for_while_a_marker_is_in_flight_share_the_next_one():
+    door = Door()
+    asked = [asyncio.ensure_future(door.ingest.flush(["x"]))]
+    await a_moment()
+    asked += [asyncio.ensure_future(door.ingest.flush([export])) for export in "yxyz"]
+    await a_moment()
+    assert not any(flush.done() for flush in asked)
+    door.gate.is_open.set()
+    await asyncio.gather(*asked)
+    assert markers(door) == [("x",), ("x", "y", "z")]
+
+
+@simulated
+async def test_a_flush_that_the_log_does_not_take_is_told_to_all_who_wait_and_the_next_may_succeed():
+    door = Door()
+    door.gate.is_open.set()
+    door.gate.script.plan("append", fails_before(LOG_FAILED))
+    results = await asyncio.gather(*(door.ingest.flush(["x"]) for _ in range(2)), return_exceptions=True)
+    assert results == [LOG_FAILED, LOG_FAILED]
+    await door.ingest.flush(["x"])
+    assert markers(door) == [("x",)]
+
+
+@simulated
+async def test_a_client_that_goes_does_not_take_the_marker_along():
+    door = Door()
+    going, staying = (asyncio.ensure_future(door.ingest.flush([export])) for export in "xy")
+    await a_moment()
+    going.cancel()
+    await a_moment()
+    door.gate.is_open.set()
+    await staying
+    assert markers(door) == [("x", "y")]
+
+
+@simulated
+async def test_a_full_log_takes_no_marker():
+    door = Door(log_bytes_max=10)
+    door.log.used = 11
+    with pytest.raises(LogFull):
+        await door.ingest.flush(["x"])
+
+
 @simulated
 async def test_events_with_a_key_go_to_the_partition_of_their_receiver_and_others_need_not():
     door = Door(partitions=8)

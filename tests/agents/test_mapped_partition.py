@@ -2,7 +2,9 @@ import asyncio
 
 import pytest
 
+from agents.mapped_partition import CUT_PAUSE_US
 from agents.upload_files import _load_slice
+from app.clock import now_us
 from app.destinations.base import Load
 from app.errors import Retryable
 from app.model.change import DeleteExport, UpdateExport
@@ -11,6 +13,7 @@ from app.model.cut import Cut, ExportCounts, Life, Totals
 from app.model.dead_letter import DeadLetter, decode_dead_letter
 from app.model.draft import ExportChange
 from app.model.event import Replay, decode_pack
+from app.model.slice import Flush, decode_slice
 from app.model.task import TaskType
 from app.slicing.cut_log import CutLog
 from app.streams import CUTS, DEAD_LETTERS, EVENTS, SLICES
@@ -244,6 +247,107 @@ async def test_a_deleted_export_gets_nothing_from_then_on():
     await cut(mapped)
     assert bench.announced() == []
     assert bench.cuts()[-1].receivers["r"].unrouted == 1
+
+
+@simulated
+async def test_rows_of_a_mapping_that_was_changed_are_cut_though_nothing_comes_behind_them():
+    bench = Bench()
+    bench.define()
+    worker = bench.worker()
+    mapped = await worker.mapped()
+    bench.accept("1")
+    await worker.take(mapped)
+    bench.work(UpdateExport("r", "x", ExportChange(count=7)), TaskType.EXPORT_UPDATE)
+    await worker.keeper.catch_up()
+    await mapped.cut_if_due(now_us())
+    assert bench.spans() == []
+    bench.work(UpdateExport("r", "x", ExportChange(mapping=a_mapping("x"))), TaskType.EXPORT_UPDATE)
+    await worker.keeper.catch_up()
+    await mapped.cut_if_due(now_us())
+    assert [(part.mapping_number, bench.rows(part)) for part in bench.announced()] == [(1, ["1"])]
+
+
+# flush markers
+
+
+@simulated
+async def test_a_flush_marker_is_cut_at_once_and_told_behind_the_slices():
+    bench = Bench()
+    bench.define()
+    worker = bench.worker()
+    mapped = await worker.mapped()
+    bench.accept("1")
+    await worker.take(mapped)
+    assert bench.spans() == []
+    bench.accept(flush=("x",))
+    await worker.take(mapped, 1)
+    assert bench.spans() == [(0, 2)]
+    assert worker.acked == [1, 2]
+    assert bench.cuts()[-1].flush == ("x",)
+    (part,) = bench.announced()
+    assert bench.flushes() == [Flush("x", part.log_id, 0, 2)]
+    assert isinstance(decode_slice(bench.store.records(SLICES)[-1].value), Flush)
+
+
+@simulated
+async def test_a_flush_marker_is_cut_though_nothing_stands_before_it():
+    """What it is meant for may be buffered already."""
+    bench = Bench()
+    bench.define()
+    worker = bench.worker()
+    mapped = await worker.mapped()
+    bench.accept(flush=("x", "y"))
+    await worker.take(mapped)
+    assert [(flush.export, flush.end) for flush in bench.flushes()] == [("x", 1), ("y", 1)]
+
+
+@simulated
+async def test_flush_markers_that_come_fast_share_a_cut():
+    bench = Bench()
+    bench.define()
+    worker = bench.worker()
+    mapped = await worker.mapped()
+    bench.accept(flush=("x",))
+    await worker.take(mapped)
+    cut_us = bench.cuts()[-1].cut_us
+    for at in range(1, 20):
+        bench.accept(flush=("x",) if at % 2 else ("y",))
+        await worker.take(mapped, at)
+    assert bench.spans() == [(0, 1)]
+    await mapped.cut_if_due(cut_us + CUT_PAUSE_US // 2)
+    assert bench.spans() == [(0, 1)]
+    await mapped.cut_if_due(now_us() + CUT_PAUSE_US)
+    assert bench.spans() == [(0, 1), (1, 20)]
+    assert bench.cuts()[-1].flush == ("x", "y")
+
+
+@simulated
+async def test_a_flush_whose_cut_was_not_told_is_told_by_the_next_owner():
+    bench = Bench()
+    bench.define()
+    worker = bench.worker()
+    mapped = await worker.mapped()
+    bench.accept("1", flush=("x",))
+    worker.script.plan(f"append {SLICES}", *[fails_before(LOG_FAILED)] * 100)
+    dying = asyncio.ensure_future(worker.take(mapped))
+    await settled()
+    dying.cancel()
+    assert bench.spans() == [(0, 1)]
+    assert bench.flushes() == []
+    await bench.worker().mapped()
+    assert [flush.end for flush in bench.flushes()] == [1]
+
+
+@simulated
+async def test_stamps_go_on_behind_the_last_arrival_though_flush_markers_stand_behind_it():
+    bench = Bench()
+    bench.define()
+    bench.accept(an_event("1", arrival_us=77))
+    bench.accept(flush=("x",))
+    bench.accept(flush=("x",))
+    worker = bench.worker()
+    await worker.mapped()
+    assert worker.arrived == [77]
 
 
 # dead letters

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import json
 import random
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -78,7 +79,11 @@ class Clients:
         await self.create_receiver(
             session,
             "spread",
-            [_export("all", "in.c-crash.all", 1), _export("some", "in.c-crash.some", 40, template=True)],
+            [
+                _export("all", "in.c-crash.all", 1),
+                _export("some", "in.c-crash.some", 40, template=True),
+                _export("patient", "in.c-crash.patient", 10_000_000, time="24h"),  # loads by flushes alone
+            ],
         )
         await self.create_receiver(session, "keyed", [_keyed_export()])
 
@@ -117,6 +122,16 @@ class Clients:
             self._memory.events[-1].accepted = False
         for _ in range(3):
             assert await self._post(session, self._memory.urls["keyed"], {"key": "filler", "value": 0})
+        await self._request(session, "POST", "/v1/receivers/spread/exports/patient/flush", None)
+
+    async def flush_on(self, session: aiohttp.ClientSession) -> None:
+        """Flush whatever export there is, until cancelled."""
+        while True:
+            await asyncio.sleep(self._dice.uniform(0, 0.3))
+            wanted = self._dice.choice([wanted for wanted in self._memory.exports if not wanted.deleted])
+            with suppress(Refused):
+                path = f"/v1/receivers/{wanted.receiver}/exports/{wanted.export}/flush"
+                await self._request(session, "POST", path, None)
 
     async def push_keyed_on(self, session: aiohttp.ClientSession, key: str) -> None:
         """Push ever greater values of one key, one after another."""
@@ -199,7 +214,7 @@ class Refused(Exception):
     """The server said no to a change."""
 
 
-def _export(name: str, table: str, count: int, *, template: bool = False) -> dict[str, object]:
+def _export(name: str, table: str, count: int, *, time: str = "30s", template: bool = False) -> dict[str, object]:
     columns: list[dict[str, object]] = [{"type": "id", "name": "id"}, {"type": "body", "name": "body"}]
     if template:
         columns.append(
@@ -210,7 +225,7 @@ def _export(name: str, table: str, count: int, *, template: bool = False) -> dic
     return {
         "name": name,
         "mapping": {"tableId": table, "columns": columns},
-        "conditions": {"count": count, "time": "30s"},
+        "conditions": {"count": count, "time": time},
     }
 
 

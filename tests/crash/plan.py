@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 POINTS = (
     "accepted",
+    "marked",
     "before-staging",
     "staged",
     "cut",

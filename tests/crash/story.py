@@ -63,6 +63,7 @@ async def _work(server: Server, memory: Memory, dice: random.Random, plan: Plan,
             *(asyncio.ensure_future(clients.push_on(session)) for _ in range(plan.clients)),
             *(asyncio.ensure_future(clients.push_keyed_on(session, f"key{number}")) for number in range(2)),
             asyncio.ensure_future(_ignoring_the_end(clients.change_on(session))),
+            asyncio.ensure_future(_ignoring_the_end(clients.flush_on(session))),
         ]
         await server.dead_within(POINT_TIMEOUT_S if life.crash_at else life.kill_after_s)
         await server.kill()

@@ -22,10 +22,14 @@ events = st.builds(
 )
 
 
-@given(st.integers(0, 2**53), st.lists(events, max_size=5))
-def test_a_pack_comes_back_as_it_went_in(revision, packed):
-    pack = decode_pack(encode_pack(revision, packed))
-    assert (pack.revision, pack.events) == (revision, tuple(packed))
+@given(st.integers(0, 2**53), st.lists(events, max_size=5), st.lists(texts, max_size=3))
+def test_a_pack_comes_back_as_it_went_in(revision, packed, flush):
+    pack = decode_pack(encode_pack(revision, packed, flush))
+    assert (pack.revision, pack.events, pack.flush) == (revision, tuple(packed), tuple(flush))
+
+
+def test_a_pack_of_before_there_were_flush_markers_is_read():
+    assert decode_pack(msgspec.msgpack.encode((3, ()))) == Pack(3, ())
 
 
 def test_a_pack_of_before_there_were_keys_and_replays_is_read():

@@ -7,7 +7,7 @@ from app.model.conditions import Conditions
 from app.model.export import Export
 from app.model.file import FlushReason
 from app.model.mapping import Mapping
-from app.model.slice import Slice
+from app.model.slice import Flush, Slice
 from app.model.staged import StagedFile
 from app.slicing.buffers import SLICES_PER_FILE_MAX, Buffers, Definitions
 from tests.fakes import a_mapping, an_export
@@ -99,6 +99,41 @@ def test_another_mapping_begins_a_new_file():
     assert (file.reason, file.mapping_number, file.mapping.table_id.table) == (FlushReason.MAPPING, 1, "x")
     assert [part.end for part in file.slices] == [1, 2]
     assert (buffers.stats("x").mapping_number, buffers.stats("x").slices) == (2, 1)
+
+
+def test_a_flush_closes_what_its_partition_has_up_to_its_cut_and_takes_the_rest_along():
+    buffers = Defined().buffers()
+    added(buffers, a_slice(0, 1), a_slice(1, 2), a_slice(0, 5, partition=1))
+    (file,) = buffers.flush(Flush("x", "log", 0, 3))
+    assert (file.reason, len(file.slices)) == (FlushReason.MANUAL, 3)
+
+
+def test_a_flush_closes_nothing_that_is_not_its_own():
+    buffers = Defined().buffers()
+    added(buffers, a_slice(3, 4), a_slice(0, 1, partition=1))
+    assert buffers.flush(Flush("x", "log", 0, 3)) == []
+    assert buffers.flush(Flush("unknown", "log", 0, 3)) == []
+    assert buffers.stats("x").slices == 2
+
+
+def test_a_flush_means_earlier_lives_of_its_partition_too():
+    buffers = Defined().buffers()
+    added(buffers, a_slice(7, 9, log_id="before"))
+    assert len(buffers.flush(Flush("x", "log", 0, 3))) == 1
+
+
+def test_a_new_mapping_closes_what_is_buffered_when_it_is_looked_for():
+    defined = Defined()
+    buffers = defined.buffers()
+    added(buffers, a_slice(0, 1))
+    assert buffers.close_remapped() == []
+    assert buffers.due_us() == 160 * S
+    defined.put(an_export("x", mapping=a_mapping("new"), mapping_number=2))
+    assert buffers.due_us() == 0
+    (file,) = buffers.close_remapped()
+    assert (file.reason, file.mapping.table_id.table) == (FlushReason.MAPPING, "x")
+    assert buffers.due_us() is None
+    assert buffers.close_remapped() == []
 
 
 def test_one_slice_can_close_two_files():

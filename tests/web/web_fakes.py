@@ -1,5 +1,5 @@
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from msgspec import UNSET
 
@@ -109,6 +109,7 @@ class FakeDefinitions:
 class FakeIngest:
     def __init__(self) -> None:
         self.events: list[Event] = []
+        self.flushed: list[str] = []
         self.fail_with: Exception | None = None
 
     async def accept(self, receiver: Receiver, events: Sequence[Event]) -> None:
@@ -116,6 +117,11 @@ class FakeIngest:
             raise self.fail_with
         assert all(event.receiver == receiver.uid for event in events)
         self.events.extend(events)
+
+    async def flush(self, exports: Iterable[str]) -> None:
+        if self.fail_with:
+            raise self.fail_with
+        self.flushed.extend(exports)
 
 
 class FakeClock:

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from app.web.buffer import exports, receivers
+from app.web.buffer import exports, files, receivers
 from app.web.buffer.answers import answer_json
 from app.web.buffer.errors import encode_error
 from app.web.buffer.import_event import import_event
@@ -45,6 +45,7 @@ ROUTES = (
     Route("GET", EXPORT, exports.get_export),
     Route("PATCH", EXPORT, exports.update_export),
     Route("DELETE", EXPORT, exports.delete_export),
+    Route("POST", f"{EXPORT}/flush", files.flush),
     Route("GET", f"{EXPORT}/dead-letters", exports.list_dead_letters),
     Route("GET", "/v1/tasks/{task_id:.+}", receivers.get_task),
 )
