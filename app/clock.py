@@ -21,6 +21,10 @@ class MonotonicClock:
         self._last_us = max(self._last_us + 1, now_us())
         return self._last_us
 
+    def now_us(self) -> int:
+        """Microseconds since 1970, as the machine's clock says; no stamp."""
+        return now_us()
+
     def raise_floor(self, floor_us: int) -> None:
         """No later stamp is at or below `floor_us`: what an earlier life of this door has given out."""
         self._last_us = max(self._last_us, floor_us)

@@ -7,7 +7,7 @@ from string import ascii_letters, digits
 from msgspec import UNSET, UnsetType
 
 from agents.keep_definitions import DefinitionsKeeper
-from app.clock import now_us
+from app.clock import US_PER_S, now_us
 from app.errors import DefinitionRefused
 from app.model.api_token import ApiToken
 from app.model.change import (
@@ -17,6 +17,7 @@ from app.model.change import (
     DeleteExport,
     DeleteReceiver,
     RevokeToken,
+    RotateSecret,
     StartTask,
     TaskWork,
     UpdateExport,
@@ -37,8 +38,9 @@ TOKEN_ID_BYTES = 8
 class Definitions:
     """Receivers, exports, tasks and tokens, as this worker knows them. Changes raise DefinitionRefused or LogFailed."""
 
-    def __init__(self, keeper: DefinitionsKeeper) -> None:
+    def __init__(self, keeper: DefinitionsKeeper, *, secret_grace_s: float) -> None:
         self._keeper = keeper
+        self._secret_grace_s = secret_grace_s
         self._receivers = keeper.receivers
 
     # reading
@@ -123,6 +125,14 @@ class Definitions:
         """Forget the export."""
         receiver = await self._known(project_id, receiver_id)
         await self._keeper.submit(DeleteExport(receiver.uid, export_id))
+
+    async def rotate_secret(self, project_id: int, receiver_id: str, *, grace_s: float | None) -> Receiver:
+        """Give the receiver a new secret; the old one is valid for so long (None: as the settings say)."""
+        receiver = await self._known(project_id, receiver_id)
+        grace_us = int((self._secret_grace_s if grace_s is None else grace_s) * US_PER_S)
+        until_us = now_us() + grace_us if grace_us else 0
+        await self._keeper.submit(RotateSecret(receiver.uid, random_text(SECRET_CHARACTERS), until_us))
+        return await self._known(project_id, receiver_id)
 
     async def create_token(self, project_id: int, description: str) -> tuple[ApiToken, str]:
         """Make a token that opens the project; its text is known to nobody but the caller."""

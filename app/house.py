@@ -85,7 +85,7 @@ class House(Service):
         self._mappers = Mappers(self._evaluator)
 
         self._keeper = DefinitionsKeeper(self.streams, self._log, Receivers())
-        self.definitions = Definitions(self._keeper)
+        self.definitions = Definitions(self._keeper, secret_grace_s=settings.secret_grace_s)
         self._task_owner = self._owned_tasks(crash)
         self._mapped = self._owned_events(crash, staging)
         self._buffered = self._owned_slices(crash)

@@ -14,6 +14,7 @@ from app.errors import SettingInvalid
 logger = logging.getLogger(__name__)
 
 MIB = 1024 * 1024
+SECRET_GRACE_MAX_S = 7 * 24 * 3600
 
 
 class Settings(BaseSettings):
@@ -30,6 +31,7 @@ class Settings(BaseSettings):
     api_token: SecretStr | None = None
     admin_token: SecretStr | None = None
     public_url: str = ""
+    secret_grace_s: Annotated[float, Field(ge=0, le=SECRET_GRACE_MAX_S)] = 24 * 3600.0
     partitions: Annotated[int, Field(ge=1, le=256)] = 4
     request_bytes_max: Annotated[int, Field(ge=1024, le=64 * MIB)] = MIB
     in_flight_bytes_max: Annotated[int, Field(ge=MIB)] = 64 * MIB

@@ -17,6 +17,7 @@ from app.model.change import (
     DeleteReceiver,
     FinishTask,
     RevokeToken,
+    RotateSecret,
     StartTask,
     TaskWork,
     UpdateExport,
@@ -116,6 +117,8 @@ class Receivers:
                 self._delete_receiver(change.receiver_uid)
             case DeleteExport():
                 self._delete_export(change)
+            case RotateSecret():
+                self._rotate_secret(change)
             case AddToken():
                 self._add_token(change)
             case RevokeToken():
@@ -195,6 +198,16 @@ class Receivers:
         description = receiver.description if change.description is None else change.description
         deduplication = receiver.deduplication if change.deduplication is msgspec.UNSET else change.deduplication
         self._put(msgspec.structs.replace(receiver, name=name, description=description, deduplication=deduplication))
+
+    def _rotate_secret(self, change: RotateSecret) -> None:
+        receiver = self._living(change.receiver_uid)
+        rotated = msgspec.structs.replace(
+            receiver,
+            secret=change.secret,
+            previous_secret=receiver.secret if change.previous_until_us else "",
+            previous_secret_until_us=change.previous_until_us,
+        )
+        self._put(rotated)
 
     def _put(self, receiver: Receiver) -> None:
         if receiver.uid not in self.by_uid:

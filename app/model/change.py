@@ -74,6 +74,14 @@ class DeleteExport(msgspec.Struct, frozen=True, tag="delete-export"):
     export_id: str
 
 
+class RotateSecret(msgspec.Struct, frozen=True, tag="rotate-secret"):
+    """Give the receiver this secret; the one it has is valid until then, and one that it had before no longer."""
+
+    receiver_uid: str
+    secret: str
+    previous_until_us: int
+
+
 class AddToken(msgspec.Struct, frozen=True, tag="add-token", omit_defaults=True):
     """A token of a project, known only by its SHA-256; one that is there already opens this project from now on.
 
@@ -101,7 +109,7 @@ class RevokeToken(msgspec.Struct, frozen=True, tag="revoke-token"):
     id: str
 
 
-Change = StartTask | FinishTask | UpdateReceiver | DeleteReceiver | DeleteExport | AddToken | RevokeToken
+Change = StartTask | FinishTask | UpdateReceiver | DeleteReceiver | DeleteExport | RotateSecret | AddToken | RevokeToken
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Change] = msgspec.json.Decoder(Change)

@@ -12,7 +12,10 @@ class Deduplication(msgspec.Struct, frozen=True):
 
 
 class Receiver(msgspec.Struct, frozen=True):
-    """`uid` is given at creation and never again. `exports` are sorted by id."""
+    """`uid` is given at creation and never again. `exports` are sorted by id.
+
+    `previous_secret`, if any, is valid until `previous_secret_until_us`.
+    """
 
     uid: str
     project_id: int
@@ -22,6 +25,8 @@ class Receiver(msgspec.Struct, frozen=True):
     description: str = ""
     exports: tuple[Export, ...] = ()
     deduplication: Deduplication | None = None
+    previous_secret: str = ""
+    previous_secret_until_us: int = 0
 
     def export(self, export_id: str) -> Export | None:
         """The export with this id, or None."""

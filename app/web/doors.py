@@ -61,6 +61,9 @@ class Definitions(Protocol):
     ) -> Receiver:
         """Change the receiver at once; a name or description that is None stays, and a deduplication that is UNSET."""
 
+    async def rotate_secret(self, project_id: int, receiver_id: str, *, grace_s: float | None) -> Receiver:
+        """Give the receiver a new secret; the old one is valid for so long (None: as the settings say)."""
+
     async def delete_receiver(self, project_id: int, receiver_id: str) -> None:
         """Forget the receiver and its exports."""
 
@@ -89,6 +92,9 @@ class Clock(Protocol):
 
     def stamp(self) -> int:
         """Microseconds since 1970; never the same or an earlier one again."""
+
+    def now_us(self) -> int:
+        """Microseconds since 1970, as the machine's clock says."""
 
 
 @dataclass(frozen=True, slots=True)

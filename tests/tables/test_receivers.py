@@ -15,6 +15,7 @@ from app.model.change import (
     DeleteReceiver,
     FinishTask,
     RevokeToken,
+    RotateSecret,
     StartTask,
     TaskWork,
     UpdateExport,
@@ -325,6 +326,7 @@ def test_an_export_has_had_a_hundred_mappings_at_most(folding):
     [
         (UpdateReceiver("nobody", "n"), "receiverNotFound"),
         (DeleteReceiver("nobody"), "receiverNotFound"),
+        (RotateSecret("nobody", "new", 5), "receiverNotFound"),
         (DeleteExport("nobody", "x"), "receiverNotFound"),
         (DeleteExport("r", "nothing"), "exportNotFound"),
         (StartTask(a_task("t", create_export("x")), create_export("x", "nobody")), "receiverNotFound"),
@@ -390,6 +392,25 @@ def test_a_change_of_a_receiver_from_before_there_were_keys_takes_none_away(fold
     folding.take(decode_change(b'{"type":"update-receiver","receiver_uid":"r","name":"old","description":null}'))
     receiver = folding.receivers.by_uid["r"]
     assert (receiver.name, receiver.deduplication) == ("old", Deduplication("id"))
+
+
+def secrets(folding) -> tuple[str, str, int]:
+    receiver = folding.receivers.by_uid["r"]
+    return receiver.secret, receiver.previous_secret, receiver.previous_secret_until_us
+
+
+def test_a_new_secret_leaves_one_old_one_for_its_time(folding):
+    folding.do(create("r", "x", secret="first"))
+    assert secrets(folding) == ("first", "", 0)
+    folding.take(RotateSecret("r", "second", 50))
+    assert secrets(folding) == ("second", "first", 50)
+    folding.take(RotateSecret("r", "third", 70))
+    assert secrets(folding) == ("third", "second", 70)
+    folding.take(UpdateReceiver("r", name="new"))
+    assert secrets(folding) == ("third", "second", 70)
+    folding.take(RotateSecret("r", "fourth", 0))
+    assert secrets(folding) == ("fourth", "", 0)
+    assert [export.uid for export in folding.receivers.by_uid["r"].exports] == ["r-x"]
 
 
 def test_exports_are_sorted_by_id(folding):
@@ -482,7 +503,8 @@ def logs(draw) -> list[Change]:
         elif kind == 7:
             changes.append(DeleteReceiver(receiver))
         else:
-            changes.append(draw(st.just(DeleteExport(receiver, f"{receiver}-x")) | changes_of_tokens))
+            of_receiver = st.sampled_from([DeleteExport(receiver, f"{receiver}-x"), RotateSecret(receiver, "new", 9)])
+            changes.append(draw(of_receiver | changes_of_tokens))
     return changes
 
 

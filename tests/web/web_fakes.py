@@ -1,6 +1,7 @@
 import json
 from collections.abc import Iterable, Sequence
 
+import msgspec
 from msgspec import UNSET
 
 from app.errors import DefinitionRefused, MappingFailed
@@ -93,6 +94,12 @@ class FakeDefinitions:
             **changed,
         )
 
+    async def rotate_secret(self, project_id: int, receiver_id: str, *, grace_s: float | None) -> Receiver:
+        self._act("rotate_secret", project_id, receiver_id, grace_s)
+        receiver = self.known[receiver_id]
+        rotated = {"secret": "n" * 48, "previous_secret": SECRET, "previous_secret_until_us": CREATED_US}
+        return msgspec.structs.replace(receiver, **rotated)
+
     async def delete_receiver(self, project_id: int, receiver_id: str) -> None:
         self._act("delete_receiver", project_id, receiver_id)
 
@@ -126,11 +133,15 @@ class FakeIngest:
 
 class FakeClock:
     def __init__(self) -> None:
-        self.now_us = CREATED_US
+        self.stamped_us = CREATED_US
+        self.time_us = CREATED_US
 
     def stamp(self) -> int:
-        self.now_us += 1
-        return self.now_us
+        self.stamped_us += 1
+        return self.stamped_us
+
+    def now_us(self) -> int:
+        return self.time_us
 
 
 class House:
@@ -140,6 +151,7 @@ class House:
         self.definitions = FakeDefinitions()
         self.ingest = FakeIngest()
         self.is_ready = True
+        self.clock = FakeClock()
         self.letters: list[DeadLetter] = []
         self.ledger_content: dict[str, object] = {"accepted": 1, "exports": []}
         self.doors = Doors(
@@ -152,7 +164,7 @@ class House:
             check_template=_check_template,
             map_sample=_map_sample,
             is_admin=lambda token: token == ADMIN_TOKEN,
-            clock=FakeClock(),
+            clock=self.clock,
             public_url=PUBLIC_URL,
             bodies=BodyReader(MIB, s_max=0.5, unfinished_bytes_max=4 * MIB),
         )

@@ -37,6 +37,8 @@ def encode_receiver(receiver: Receiver, public_url: str) -> Json:
     }
     if receiver.deduplication is not None:
         encoded["deduplication"] = {"path": receiver.deduplication.path}
+    if receiver.previous_secret:
+        encoded["previousSecretValidUntil"] = iso_ms(receiver.previous_secret_until_us)
     return encoded
 
 

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from app.model.conditions import COUNT_MAX, COUNT_MIN
+from app.settings import SECRET_GRACE_MAX_S
 
 ID_CHARACTERS_MAX = 48
 NAME_CHARACTERS_MAX = 40
@@ -83,6 +84,12 @@ class DeduplicationPayload(Payload):
     """Where in a body the value stands that names the event."""
 
     path: Annotated[str, Field(min_length=1, max_length=PATH_CHARACTERS_MAX)]
+
+
+class RotateSecretPayload(Payload):
+    """How long the old secret is valid; when absent, as the settings say."""
+
+    grace_seconds: Annotated[int, Field(ge=0, le=SECRET_GRACE_MAX_S)] | None = None
 
 
 class CreateReceiverPayload(Payload):

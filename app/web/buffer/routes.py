@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from app.web.buffer import exports, files, receivers
+from app.web.buffer import credentials, exports, files, receivers
 from app.web.buffer.answers import answer_json
 from app.web.buffer.errors import encode_error
 from app.web.buffer.import_event import import_event
@@ -37,6 +37,7 @@ ROUTES = (
     Route("GET", RECEIVER, receivers.get_receiver),
     Route("PATCH", RECEIVER, receivers.update_receiver),
     Route("DELETE", RECEIVER, receivers.delete_receiver),
+    Route("POST", f"{RECEIVER}/secret/rotate", credentials.rotate_secret),
     Route("GET", f"{RECEIVER}/ledger", receivers.get_ledger),
     Route("POST", f"{RECEIVER}/test", try_mapping),
     Route("GET", f"{RECEIVER}/tasks/{{task_id:.+}}", receivers.get_task),

@@ -1,0 +1,20 @@
+"""What opens a receiver: its secret, given anew over the Buffer API."""
+
+from aiohttp import web
+
+from app.web.buffer.access import authorize
+from app.web.buffer.answers import answer_json, encode_receiver
+from app.web.buffer.payloads import RotateSecretPayload
+from app.web.buffer.violations import decode_payload
+from app.web.doors import Doors
+
+
+async def rotate_secret(doors: Doors, request: web.Request) -> web.Response:
+    """`POST /v1/receivers/{receiverId}/secret/rotate`; without a body, the old secret has the usual grace."""
+    body = await doors.bodies.read(request)
+    payload = decode_payload(body, RotateSecretPayload) if body.strip() else RotateSecretPayload()
+    project_id = await authorize(doors, request)
+    receiver = await doors.definitions.rotate_secret(
+        project_id, request.match_info["receiver_id"], grace_s=payload.grace_seconds
+    )
+    return answer_json(200, encode_receiver(receiver, doors.public_url))
