@@ -11,6 +11,7 @@ from multidict import istr
 
 from app.web.doors import Doors
 from app.web.errors import ANSWERED, MethodUnknown, NotReady, PathUnknown, Unexpected
+from app.web.operation import Operation
 from app.web.request_ids import RequestIds
 
 logger = logging.getLogger(__name__)
@@ -22,11 +23,15 @@ ErrorEncoder = Callable[[Exception, web.Request, str], web.Response]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One row of an API's list: what answers `method` at `path`. `always`: even before the service is ready."""
+    """One row of an API's list: what answers `method` at `path`. `always`: even before the service is ready.
+
+    `operation` is what the API's document says of it; without one, it is not in the document.
+    """
 
     method: str
     path: str
     handler: Handler
+    operation: Operation | None = None
     always: bool = False
 
 

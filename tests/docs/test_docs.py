@@ -8,6 +8,7 @@ import pytest
 
 from app import errors
 from app.settings import Settings
+from app.web.buffer.error_names import ERRORS
 from tests.docs.pages import DOCS, PAGES, README, ROOT, anchors, links, rows
 
 CHANGELOG = ROOT / "CHANGELOG.md"
@@ -120,3 +121,12 @@ def test_the_limits_are_those_of_the_code() -> None:
 def each_of(units: str) -> list[str]:
     """One unit for all, or one for each."""
     return units.split(", ") if ", " in units else [units] * 2
+
+
+def test_the_errors_are_those_of_the_code() -> None:
+    said = {
+        name: int(status)
+        for status, names, _ in rows(DOCS / "apis" / "buffer.md", "Errors")
+        for name in re.findall(r"`([\w.]+)`", names)
+    }
+    assert said == {name: meaning.status for name, meaning in ERRORS.items()}

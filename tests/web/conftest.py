@@ -1,6 +1,7 @@
 import faust
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.test_utils import TestServer
+from promised import CheckingClient
 from web_fakes import TOKEN, House
 
 from app.web.routes import install
@@ -16,7 +17,7 @@ async def client(house):
     app = faust.App("test", broker="memory://")
     install(app, house.doors)
     assert app.web.cors  # as Faust's own start does
-    async with TestClient(TestServer(await app.web.wsgi())) as test_client:
+    async with CheckingClient(TestServer(await app.web.wsgi())) as test_client:
         yield test_client
 
 

@@ -10,6 +10,7 @@ from app.model.dead_letter import DeadLetter
 from app.model.event import Event
 from app.model.receiver import Deduplication
 from app.model.task import TaskStatus, TaskType
+from tables.ledger import ExportLedger, ReceiverLedger
 
 EXPORT = {
     "id": "export-1",
@@ -208,9 +209,17 @@ async def test_a_page_of_dead_letters_must_be_one(client, auth, query, error, me
     assert await response.json() == {"statusCode": 400, "error": error, "message": message}
 
 
-async def test_the_ledger_is_read(client, auth) -> None:
+async def test_the_ledger_is_read(client, house, auth) -> None:
+    export = ExportLedger("export-1", routed=3, buffered=0, loaded=2, dead_lettered=1)
+    house.ledger = ReceiverLedger(accepted=4, deduplicated=0, unrouted=1, routed=3, exports=(export,))
     response = await client.get("/v1/receivers/receiver-1/ledger", headers=auth)
-    assert await response.json() == {"receiverId": "receiver-1", "accepted": 1, "exports": []}
+    assert await response.json() == {
+        "accepted": 4,
+        "deduplicated": 0,
+        "unrouted": 1,
+        "routed": 3,
+        "exports": [{"exportId": "export-1", "routed": 3, "buffered": 0, "loaded": 2, "deadLettered": 1}],
+    }
 
 
 # errors
@@ -233,30 +242,29 @@ async def test_an_unknown_export_is_not_found(client, auth, path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rule", "status"),
+    ("refused", "request_line"),
     [
-        ("receiverNotFound", 404),
-        ("exportNotFound", 404),
-        ("receiverAlreadyExists", 409),
-        ("exportAlreadyExists", 409),
-        ("receiverCountLimitReached", 409),
-        ("exportCountLimitReached", 409),
-        ("badRequest", 400),
+        (("receiverNotFound", 404), "PATCH /v1/receivers/x"),
+        (("receiverNotFound", 404), "DELETE /v1/receivers/x"),
+        (("receiverNotFound", 404), "DELETE /v1/receivers/x/exports/y"),
+        (("exportNotFound", 404), "DELETE /v1/receivers/x/exports/y"),
+        (("exportNotFound", 404), "PATCH /v1/receivers/x/exports/y"),
+        (("receiverAlreadyExists", 409), "POST /v1/receivers"),
+        (("exportAlreadyExists", 409), "POST /v1/receivers"),
+        (("receiverCountLimitReached", 409), "POST /v1/receivers"),
+        (("exportCountLimitReached", 409), "POST /v1/receivers"),
+        (("badRequest", 400), "PATCH /v1/receivers/x/exports/y"),
     ],
 )
-async def test_what_the_definitions_refuse_is_said_in_their_words(client, house, auth, rule, status) -> None:
+async def test_what_the_definitions_refuse_is_said_in_their_words(client, house, auth, refused, request_line) -> None:
+    rule, status = refused
     house.definitions.refuse = DefinitionRefused(rule, 'receiver "x" is one too many')
-    for response in (
-        await client.post("/v1/receivers", json={"name": "x"}, headers=auth),
-        await client.patch("/v1/receivers/x", json={"name": "x"}, headers=auth),
-        await client.delete("/v1/receivers/x", headers=auth),
-        await client.delete("/v1/receivers/x/exports/y", headers=auth),
-    ):
-        assert await response.json() == {
-            "statusCode": status,
-            "error": f"buffer.{rule}",
-            "message": 'Receiver "x" is one too many.',
-        }
+    response = await client.request(*request_line.split(), json={"name": "x"}, headers=auth)
+    assert await response.json() == {
+        "statusCode": status,
+        "error": f"buffer.{rule}",
+        "message": 'Receiver "x" is one too many.',
+    }
 
 
 async def test_a_token_must_be_there_and_right(client, house) -> None:

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 import msgspec
 from msgspec import UNSET
 
+import msgspec
+
 from app.errors import DefinitionRefused, MappingFailed
 from app.model.api_token import ApiToken
 from app.model.change import ExportChange
@@ -18,6 +20,7 @@ from app.model.receiver import Receiver
 from app.model.task import Task, TaskStatus, TaskType
 from app.web.body import BodyReader
 from app.web.doors import Doors
+from tables.ledger import ReceiverLedger
 
 TOKEN = "dev-token"
 ADMIN_TOKEN = "admin-token"
@@ -153,14 +156,14 @@ class House:
         self.is_ready = True
         self.clock = FakeClock()
         self.letters: list[DeadLetter] = []
-        self.ledger_content: dict[str, object] = {"accepted": 1, "exports": []}
+        self.ledger = ReceiverLedger(accepted=0, deduplicated=0, unrouted=0, routed=0, exports=())
         self.doors = Doors(
             definitions=self.definitions,
             ingest=self.ingest,
             ready=lambda: self.is_ready,
             waiting_for=lambda: [] if self.is_ready else ["recovery of tables"],
             dead_letters=self._dead_letters,
-            ledger=self._ledger,
+            ledger=self._ledger_of,
             check_template=_check_template,
             map_sample=_map_sample,
             is_admin=lambda token: token == ADMIN_TOKEN,
@@ -172,8 +175,9 @@ class House:
     async def _dead_letters(self, export: Export, offset: int, limit: int) -> list[DeadLetter]:
         return [letter for letter in self.letters if letter.export == export.uid][offset : offset + limit]
 
-    async def _ledger(self, receiver: Receiver) -> dict[str, object]:
-        return {"receiverId": receiver.id, **self.ledger_content}
+    async def _ledger_of(self, receiver: Receiver) -> dict[str, object]:
+        assert receiver in self.definitions.known.values()
+        return msgspec.to_builtins(self.ledger)
 
 
 async def _map_sample(export: Export, event: Event) -> tuple[str, ...] | MappingFailed:

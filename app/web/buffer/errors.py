@@ -12,21 +12,10 @@ from app.errors import DefinitionRefused, LoadFailed, LogFailed, LogFull
 from app.model.conditions import format_size
 from app.web import errors
 from app.web.body import ENCODINGS_READ
+from app.web.buffer.error_names import ERRORS, full_name
 
-_PREFIX = "buffer."
 _ENDS_WITHOUT_DOT = frozenset(ascii_letters + digits + "'\"")
 _ESCAPED = str.maketrans({character: f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"})
-
-_REFUSED = {
-    "badRequest": HTTPStatus.BAD_REQUEST,
-    "receiverNotFound": HTTPStatus.NOT_FOUND,
-    "exportNotFound": HTTPStatus.NOT_FOUND,
-    "taskNotFound": HTTPStatus.NOT_FOUND,
-    "receiverAlreadyExists": HTTPStatus.CONFLICT,
-    "exportAlreadyExists": HTTPStatus.CONFLICT,
-    "receiverCountLimitReached": HTTPStatus.CONFLICT,
-    "exportCountLimitReached": HTTPStatus.CONFLICT,
-}
 
 
 class BufferRefusal(errors.Refusal):
@@ -70,7 +59,7 @@ def encode_error(error: Exception, request: web.Request, request_id: str) -> web
     status, name, message, headers = _describe(error, request)
     content = {
         "statusCode": status,
-        "error": name if "." in name else _PREFIX + name,
+        "error": full_name(name),
         "message": sentence(message),
     }
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -110,7 +99,7 @@ def _describe(error: Exception, request: web.Request) -> _Described:
         case BufferRefusal():
             return _Described(error.status, error.name, str(error))
         case DefinitionRefused():
-            return _Described(_REFUSED[error.rule], error.rule, str(error))
+            return _Described(ERRORS[full_name(error.rule)].status, error.rule, str(error))
     kind = next(kind for kind in KINDS if isinstance(error, kind.error))
     return _Described(kind.status, kind.name, kind.message(error, request), kind.headers(error))
 

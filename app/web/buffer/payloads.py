@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from app.model.conditions import COUNT_MAX, COUNT_MIN
+from app.model.conditions import COUNT_DEFAULT, COUNT_MAX, COUNT_MIN
 from app.settings import SECRET_GRACE_MAX_S
 
 ID_CHARACTERS_MAX = 48
@@ -20,6 +20,16 @@ Id = Annotated[str, Field(min_length=1, max_length=ID_CHARACTERS_MAX)]
 Name = Annotated[str, Field(min_length=1, max_length=NAME_CHARACTERS_MAX)]
 Description = Annotated[str, Field(max_length=DESCRIPTION_CHARACTERS_MAX)]
 
+# Said only to readers: the drafts check these, and say what is wrong in better words than a pattern could.
+_PLAIN = {"pattern": r"^[^\x00-\x1f\x7f]+$"}
+ExportId = Annotated[Id, Field(json_schema_extra=_PLAIN)]
+ColumnName = Annotated[str, Field(min_length=1)]
+TableIdText = Annotated[
+    str, Field(json_schema_extra={"pattern": r"^(in|out|sys)\.[^.\x00-\x1f\x7f]+\.[^.\x00-\x1f\x7f]+$"})
+]
+Size = Annotated[str, Field(json_schema_extra={"pattern": r"^[0-9]+ *([Bb]|kB|KB|MB)?$"})]
+Duration = Annotated[str, Field(json_schema_extra={"pattern": r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$"})]
+
 
 class Payload(BaseModel):
     """Members are camelCase; unknown ones are ignored; null is as good as absent."""
@@ -28,83 +38,193 @@ class Payload(BaseModel):
 
 
 class TemplatePayload(Payload):
-    """A program that makes a column's value. `rawString` leaves out a string result's quotes."""
+    """A program that makes a column's value."""
 
-    language: Literal["jsonnet"]
-    content: Annotated[str, Field(min_length=1, max_length=TEMPLATE_CHARACTERS_MAX)]
-    raw_string: bool | None = None
+    language: Annotated[Literal["jsonnet"], Field(description="The language of the program.")]
+    content: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=TEMPLATE_CHARACTERS_MAX,
+            description="The program. What it evaluates to, as JSON text, is the value.",
+            examples=['Body("price") * Body("pieces")'],
+        ),
+    ]
+    raw_string: Annotated[
+        bool | None, Field(description="Whether a result that is a string goes without its quotes. False when absent.")
+    ] = None
 
 
 class ColumnPayload(Payload):
-    """A column. `template` belongs to the type template; `path`, `defaultValue`, `rawString` to the type path."""
+    """A column of the table, and where its value comes from."""
 
-    primary_key: bool | None = None
-    type: Literal["id", "datetime", "ip", "body", "headers", "template", "path"]
-    name: Annotated[str, Field(min_length=1)]
-    template: TemplatePayload | None = None
-    path: str | None = None
-    default_value: str | None = None
-    raw_string: bool | None = None
+    primary_key: Annotated[
+        bool | None,
+        Field(description="Whether the column belongs to the table's primary key. False when absent."),
+    ] = None
+    type: Annotated[
+        Literal["id", "datetime", "ip", "body", "headers", "template", "path"],
+        Field(
+            description="Where the value comes from: the event's id, its arrival, the sender's address, the whole "
+            "body, all headers, what a program returns, or one value of the body."
+        ),
+    ]
+    name: Annotated[ColumnName, Field(description="The column's name in the table.", examples=["id"])]
+    template: Annotated[
+        TemplatePayload | None, Field(description="The program. A column of the type `template` must have one.")
+    ] = None
+    path: Annotated[
+        str | None,
+        Field(
+            description="Which value of the body; the empty path is the whole body. "
+            "A column of the type `path` must have one.",
+            examples=["order.items[0].sku"],
+        ),
+    ] = None
+    default_value: Annotated[
+        str | None,
+        Field(
+            description="Of the type `path`: the value when the path is not in the body. Without it, such an event "
+            "becomes a dead letter."
+        ),
+    ] = None
+    raw_string: Annotated[
+        bool | None,
+        Field(description="Of the type `path`: whether a string goes without its quotes. False when absent."),
+    ] = None
 
 
 class MappingPayload(Payload):
-    """The table and its columns. `incremental` is true when absent."""
+    """The table, and how an event becomes a row of it."""
 
-    table_id: str
-    incremental: bool | None = None
-    columns: Annotated[list[ColumnPayload], Field(min_length=1, max_length=COLUMNS_MAX)]
+    table_id: Annotated[
+        TableIdText,
+        Field(
+            description="The table: `<stage>.<bucket>.<table>`, with the stage `in`, `out` or `sys`. "
+            "It is made if it is not there.",
+            examples=["in.c-shop.orders"],
+        ),
+    ]
+    incremental: Annotated[
+        bool | None, Field(description="False empties the table at each load. True when absent.")
+    ] = None
+    columns: Annotated[
+        list[ColumnPayload],
+        Field(
+            min_length=1,
+            max_length=COLUMNS_MAX,
+            description="In the table's order. Their names differ.",
+            examples=[
+                [
+                    {"type": "id", "name": "id", "primaryKey": True},
+                    {"type": "path", "name": "sku", "path": "order.sku", "rawString": True},
+                    {"type": "body", "name": "body"},
+                ]
+            ],
+        ),
+    ]
 
 
 class ConditionsPayload(Payload):
-    """When to load; what is absent has its default, in an update the stored value."""
+    """When buffered rows are loaded: as soon as one condition is met.
 
-    count: Annotated[int, Field(ge=COUNT_MIN, le=COUNT_MAX)] | None = None
-    size: str | None = None
-    time: str | None = None
+    What is absent has its default, in an update the stored value.
+    """
+
+    count: Annotated[
+        Annotated[int, Field(ge=COUNT_MIN, le=COUNT_MAX)] | None,
+        Field(description=f"So many rows are buffered. {COUNT_DEFAULT} when absent.", examples=[COUNT_DEFAULT]),
+    ] = None
+    size: Annotated[
+        Size | None,
+        Field(
+            description="So many bytes of CSV are buffered: `100B` to `50MB`, in powers of 1024. `5MB` when absent.",
+            examples=["5MB"],
+        ),
+    ] = None
+    time: Annotated[
+        Duration | None,
+        Field(
+            description="The oldest buffered event arrived so long ago: `30s` to `24h`. `5m` when absent.",
+            examples=["30s", "1h30m"],
+        ),
+    ] = None
 
 
 class CreateExportPayload(Payload):
-    """The id comes from the name when it is absent."""
+    """An export to be made."""
 
-    id: Id | None = None
-    name: Name
-    mapping: MappingPayload
-    conditions: ConditionsPayload | None = None
+    id: Annotated[
+        ExportId | None,
+        Field(description="Unique in the receiver. Made of the name when absent.", examples=["orders"]),
+    ] = None
+    name: Annotated[Name, Field(description="For people.", examples=["Orders"])]
+    mapping: Annotated[MappingPayload, Field(description="Which table, which columns.")]
+    conditions: Annotated[ConditionsPayload | None, Field(description="When to load.")] = None
 
 
 class UpdateExportPayload(Payload):
-    """What is absent stays as it is."""
+    """What an export shall become. What is absent stays as it is."""
 
-    name: Name | None = None
-    mapping: MappingPayload | None = None
-    conditions: ConditionsPayload | None = None
+    name: Annotated[Name | None, Field(description="For people.", examples=["Orders"])] = None
+    mapping: Annotated[
+        MappingPayload | None,
+        Field(description="Replaces the mapping as a whole. Even an equal one closes the file that is buffered."),
+    ] = None
+    conditions: Annotated[ConditionsPayload | None, Field(description="When to load; absent members stay.")] = None
 
 
 class DeduplicationPayload(Payload):
-    """Where in a body the value stands that names the event."""
+    """Where in a body the value stands that names the event: one that comes again with it is not taken twice."""
 
-    path: Annotated[str, Field(min_length=1, max_length=PATH_CHARACTERS_MAX)]
+    path: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=PATH_CHARACTERS_MAX,
+            description="A path to one value of the body.",
+            examples=["order.id"],
+        ),
+    ]
 
 
 class RotateSecretPayload(Payload):
-    """How long the old secret is valid; when absent, as the settings say."""
+    """How a receiver gets a new secret."""
 
-    grace_seconds: Annotated[int, Field(ge=0, le=SECRET_GRACE_MAX_S)] | None = None
+    grace_seconds: Annotated[
+        Annotated[int, Field(ge=0, le=SECRET_GRACE_MAX_S)] | None,
+        Field(description="So long the old secret is valid too. When absent, as the server's settings say."),
+    ] = None
 
 
 class CreateReceiverPayload(Payload):
-    """The id comes from the name when it is absent."""
+    """A receiver to be made, with its exports."""
 
-    id: Id | None = None
-    name: Name
-    description: Description | None = None
-    exports: Annotated[list[CreateExportPayload], Field(max_length=EXPORTS_SENT_MAX)] | None = None
-    deduplication: DeduplicationPayload | None = None
+    id: Annotated[
+        Id | None,
+        Field(
+            description="Unique in the project; is made plain as a name is. Made of the name when absent.",
+            examples=["shop"],
+        ),
+    ] = None
+    name: Annotated[Name, Field(description="For people.", examples=["Shop"])]
+    description: Annotated[
+        Description | None, Field(description="For people.", examples=["Orders of the web shop"])
+    ] = None
+    exports: Annotated[
+        Annotated[list[CreateExportPayload], Field(max_length=EXPORTS_SENT_MAX)] | None,
+        Field(description="The exports to be made with it; more can follow."),
+    ] = None
+    deduplication: Annotated[
+        DeduplicationPayload | None, Field(description="What tells a repeated event, unless a header says it.")
+    ] = None
 
 
 class UpdateReceiverPayload(Payload):
-    """What is absent stays as it is. A `deduplication` of null is taken away."""
+    """What a receiver shall become. What is absent stays as it is."""
 
-    name: Name | None = None
-    description: Description | None = None
-    deduplication: DeduplicationPayload | None = None
+    name: Annotated[Name | None, Field(description="For people.", examples=["Shop"])] = None
+    description: Annotated[Description | None, Field(description="For people.")] = None
+    deduplication: Annotated[
+        DeduplicationPayload | None, Field(description="What tells a repeated event; null takes it away.")
+    ] = None

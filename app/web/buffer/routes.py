@@ -2,8 +2,9 @@
 
 from aiohttp import web
 
-from app.web.buffer import credentials, exports, files, receivers
+from app.web.buffer import credentials, exports, files, operations, receivers
 from app.web.buffer.answers import answer_json
+from app.web.buffer.documentation import DOCUMENTATION, documentation_of
 from app.web.buffer.errors import encode_error
 from app.web.buffer.import_event import import_event
 from app.web.buffer.try_mapping import try_mapping
@@ -21,7 +22,7 @@ PREFLIGHT = {
 async def index(doors: Doors, request: web.Request) -> web.Response:
     """`GET /v1`."""
     del request
-    return answer_json(200, {"api": "buffer", "documentation": f"{doors.public_url}/v1/documentation"})
+    return answer_json(200, {"api": "buffer", "documentation": doors.public_url + DOCUMENTATION})
 
 
 RECEIVERS = "/v1/receivers"
@@ -30,24 +31,24 @@ EXPORTS = "/v1/receivers/{receiver_id}/exports"
 EXPORT = "/v1/receivers/{receiver_id}/exports/{export_id}"
 
 ROUTES = (
-    Route("POST", "/v1/import/{project_id}/{receiver_id}/{secret}", import_event),
-    Route("GET", PREFIX, index, always=True),
-    Route("GET", RECEIVERS, receivers.list_receivers),
-    Route("POST", RECEIVERS, receivers.create_receiver),
-    Route("GET", RECEIVER, receivers.get_receiver),
-    Route("PATCH", RECEIVER, receivers.update_receiver),
-    Route("DELETE", RECEIVER, receivers.delete_receiver),
-    Route("POST", f"{RECEIVER}/secret/rotate", credentials.rotate_secret),
-    Route("GET", f"{RECEIVER}/ledger", receivers.get_ledger),
-    Route("POST", f"{RECEIVER}/test", try_mapping),
-    Route("GET", f"{RECEIVER}/tasks/{{task_id:.+}}", receivers.get_task),
-    Route("GET", EXPORTS, exports.list_exports),
-    Route("POST", EXPORTS, exports.create_export),
-    Route("GET", EXPORT, exports.get_export),
-    Route("PATCH", EXPORT, exports.update_export),
-    Route("DELETE", EXPORT, exports.delete_export),
-    Route("POST", f"{EXPORT}/flush", files.flush),
-    Route("GET", f"{EXPORT}/dead-letters", exports.list_dead_letters),
-    Route("GET", "/v1/tasks/{task_id:.+}", receivers.get_task),
+    Route("POST", "/v1/import/{project_id}/{receiver_id}/{secret}", import_event, operations.IMPORT_EVENT),
+    Route("GET", PREFIX, index, operations.INDEX, always=True),
+    Route("GET", RECEIVERS, receivers.list_receivers, operations.LIST_RECEIVERS),
+    Route("POST", RECEIVERS, receivers.create_receiver, operations.CREATE_RECEIVER),
+    Route("GET", RECEIVER, receivers.get_receiver, operations.GET_RECEIVER),
+    Route("PATCH", RECEIVER, receivers.update_receiver, operations.UPDATE_RECEIVER),
+    Route("DELETE", RECEIVER, receivers.delete_receiver, operations.DELETE_RECEIVER),
+    Route("POST", f"{RECEIVER}/secret/rotate", credentials.rotate_secret, operations.ROTATE_SECRET),
+    Route("GET", f"{RECEIVER}/ledger", receivers.get_ledger, operations.GET_LEDGER),
+    Route("POST", f"{RECEIVER}/test", try_mapping, operations.TRY_MAPPING),
+    Route("GET", f"{RECEIVER}/tasks/{{task_id:.+}}", receivers.get_task, operations.GET_RECEIVER_TASK),
+    Route("GET", EXPORTS, exports.list_exports, operations.LIST_EXPORTS),
+    Route("POST", EXPORTS, exports.create_export, operations.CREATE_EXPORT),
+    Route("GET", EXPORT, exports.get_export, operations.GET_EXPORT),
+    Route("PATCH", EXPORT, exports.update_export, operations.UPDATE_EXPORT),
+    Route("DELETE", EXPORT, exports.delete_export, operations.DELETE_EXPORT),
+    Route("POST", f"{EXPORT}/flush", files.flush, operations.FLUSH),
+    Route("GET", f"{EXPORT}/dead-letters", exports.list_dead_letters, operations.LIST_DEAD_LETTERS),
+    Route("GET", "/v1/tasks/{task_id:.+}", receivers.get_task, operations.GET_TASK),
 )
-BUFFER = Api(PREFIX, ROUTES, encode_error, headers=CORS, preflight=PREFLIGHT)
+BUFFER = Api(PREFIX, (*ROUTES, *documentation_of(ROUTES)), encode_error, headers=CORS, preflight=PREFLIGHT)
