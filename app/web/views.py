@@ -1,6 +1,7 @@
 """One Faust view for each path: finds the handler of the method, answers what it raises in the form of its API."""
 
 import logging
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -18,6 +19,7 @@ logger = logging.getLogger(__name__)
 
 REQUEST_ID = istr("X-Request-Id")
 Handler = Callable[[Doors, web.Request], Awaitable[web.Response]]
+_PART = re.compile(r"\{(\w+)\}")  # of a path; aiohttp's own pattern for it takes no braces
 ErrorEncoder = Callable[[Exception, web.Request, str], web.Response]
 
 
@@ -98,8 +100,8 @@ def views_of(api: Api, doors: Doors) -> Iterable[type[PathView]]:
     """One view for each path of the API, and one for all unknown paths below its prefix."""
     ids = RequestIds()
     for path in dict.fromkeys(route.path for route in api.routes):
-        yield _view(api, doors, path, ids, _methods(api, path))
-    yield _view(api, doors, f"{api.prefix}/{{unknown:.*}}", ids, {})
+        yield _view(api, doors, _PART.sub(r"{\1:[^/]+}", path), ids, _methods(api, path))
+    yield _view(api, doors, f"{api.prefix}/{{unknown:(?s:.*)}}", ids, {})
 
 
 def _methods(api: Api, path: str) -> dict[str, Route]:

@@ -1,9 +1,11 @@
 import re
+from urllib.parse import quote
 
 import pytest
 from msgspec import UNSET
 from msgspec.structs import replace
 from web_fakes import CREATED_US, PROJECT, PUBLIC_URL, SECRET, TOKEN, a_receiver, a_task, an_export, finished
+from yarl import URL
 
 from app.errors import DefinitionRefused
 from app.model.dead_letter import DeadLetter
@@ -222,6 +224,14 @@ async def test_the_ledger_is_read(client, house, auth) -> None:
     }
 
 
+@pytest.mark.parametrize("export_id", ["a{b}", "a/b", "a%2Fb", "a b?", "ř", "a:b", ".."])
+async def test_an_export_is_found_whatever_its_id(client, house, auth, export_id) -> None:
+    house.definitions.known["receiver-1"] = a_receiver("receiver-1", an_export(export_id))
+    path = URL(f"/v1/receivers/receiver-1/exports/{quote(export_id, safe='').replace('.', '%2E')}", encoded=True)
+    response = await client.get(path, headers=auth)
+    assert (response.status, (await response.json())["id"]) == (200, export_id)
+
+
 # errors
 
 
@@ -307,6 +317,8 @@ async def test_an_unknown_path_is_answered_in_the_form_of_its_api(client) -> Non
         "}"
     )
     assert (await client.post("/v1/tasks/")).status == 404
+    assert (await client.get("/v1/receivers/a%0Ab/c")).content_type == "application/json"
+    assert (await client.get("/a%0Ab")).content_type == "application/json"
     house = await client.get("/v1x")
     assert (house.status, (await house.json())["message"]) == (404, 'No endpoint found for path "/v1x".')
 

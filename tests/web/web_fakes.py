@@ -4,8 +4,6 @@ from collections.abc import Iterable, Sequence
 import msgspec
 from msgspec import UNSET
 
-import msgspec
-
 from app.errors import DefinitionRefused, MappingFailed
 from app.model.api_token import ApiToken
 from app.model.change import ExportChange

@@ -172,7 +172,7 @@ ROTATE_SECRET = Operation(
     id="RotateReceiverSecret",
     tag=CONFIGURATION,
     summary="Give a receiver a new secret",
-    description="The receiver has a new `url` at once. The old one is taken for a time of grace, so that senders can be told.",
+    description="The receiver has a new `url` at once. The old one is taken too for a time of grace.",
     answer=Answer(200, "The receiver, with its new `url`.", Receiver),
     errors=_errors(*_RECEIVER, *(name for name in _PAYLOAD if name != "missingPayload")),
     body=RequestBody("How long the old secret is valid.", RotateSecretPayload, required=False),

@@ -41,7 +41,7 @@ ROUTES = (
     Route("POST", f"{RECEIVER}/secret/rotate", credentials.rotate_secret, operations.ROTATE_SECRET),
     Route("GET", f"{RECEIVER}/ledger", receivers.get_ledger, operations.GET_LEDGER),
     Route("POST", f"{RECEIVER}/test", try_mapping, operations.TRY_MAPPING),
-    Route("GET", f"{RECEIVER}/tasks/{{task_id:.+}}", receivers.get_task, operations.GET_RECEIVER_TASK),
+    Route("GET", f"{RECEIVER}/tasks/{{task_id:(?s:.+)}}", receivers.get_task, operations.GET_RECEIVER_TASK),
     Route("GET", EXPORTS, exports.list_exports, operations.LIST_EXPORTS),
     Route("POST", EXPORTS, exports.create_export, operations.CREATE_EXPORT),
     Route("GET", EXPORT, exports.get_export, operations.GET_EXPORT),
@@ -49,6 +49,6 @@ ROUTES = (
     Route("DELETE", EXPORT, exports.delete_export, operations.DELETE_EXPORT),
     Route("POST", f"{EXPORT}/flush", files.flush, operations.FLUSH),
     Route("GET", f"{EXPORT}/dead-letters", exports.list_dead_letters, operations.LIST_DEAD_LETTERS),
-    Route("GET", "/v1/tasks/{task_id:.+}", receivers.get_task, operations.GET_TASK),
+    Route("GET", "/v1/tasks/{task_id:(?s:.+)}", receivers.get_task, operations.GET_TASK),
 )
 BUFFER = Api(PREFIX, (*ROUTES, *documentation_of(ROUTES)), encode_error, headers=CORS, preflight=PREFLIGHT)

@@ -93,7 +93,8 @@ class Receiver(Shape):
     exports: list[Export]
     deduplication: Annotated[Deduplication | Absent, Field(description="If there is one.")] = None
     previous_secret_valid_until: Annotated[
-        Moment | Absent, Field(description="Of a receiver whose secret was changed: so long the one before is taken too.")
+        Moment | Absent,
+        Field(description="Of a receiver whose secret was changed: so long the one before is taken too."),
     ] = None
 
 
