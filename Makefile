@@ -4,9 +4,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ROUNDS ?= 200
+EXAMPLES ?= 500
 SEED ?=
 
-.PHONY: run test lint bench demo crash format clean
+.PHONY: run test lint bench demo crash fuzz format clean
 
 $(VENV)/installed: pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -39,6 +40,9 @@ format: $(VENV)/installed-dev
 
 crash: $(VENV)/installed-dev      ## kill -9 and look: make crash ROUNDS=500 [SEED=17]
 	$(BIN)/python -m tests.crash --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
+
+fuzz: $(VENV)/installed-dev       ## what the API's document promises, asked of a server: make fuzz EXAMPLES=500 [SEED=17]
+	$(BIN)/python -m tests.fuzz.run --examples $(EXAMPLES) $(if $(SEED),--seed $(SEED))
 
 bench: $(VENV)/installed-dev      ## ratios against baselines in the same run: make bench [QUICK=1] [WHAT="map agent"]
 	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(WHAT)

@@ -88,10 +88,17 @@ def _parameter(parameter: Parameter) -> Json:
 
 def _body(body: RequestBody) -> Json:
     if body.model is not None:
-        content: Json = {JSON: {"schema": _ref(body.model)}}
+        content: Json = {JSON: {"schema": _payload(body.model)}}
     else:
         content = {media: {"schema": {}, "example": example} for media, example in body.media.items()}
     return {"description": body.description, "required": body.required, "content": content}
+
+
+def _payload(model: type[BaseModel]) -> Json:
+    """Where no member must be there, null is as good as an empty object."""
+    if any(member.is_required() for member in model.model_fields.values()):
+        return _ref(model)
+    return {"anyOf": [_ref(model), {"type": "null"}]}
 
 
 def _responses(contract: Contract, operation: Operation) -> Iterator[tuple[str, Json]]:

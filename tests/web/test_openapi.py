@@ -71,6 +71,24 @@ def test_every_error_is_promised_by_some_operation() -> None:
     assert set(ERRORS) - promised == {"buffer.endpointNotFound", "buffer.methodNotAllowed"}
 
 
+SECURED = [
+    (method, path)
+    for path, members in DOCUMENT["paths"].items()
+    for method, operation in members.items()
+    if operation["security"]
+]
+ANY_PAYLOAD = {"name": "x", "mapping": {"tableId": "in.c-a.b", "columns": [{"type": "id", "name": "id"}]}}
+
+
+@pytest.mark.parametrize(("method", "path"), SECURED)
+async def test_a_token_is_asked_for_where_the_document_says_so(client, method, path) -> None:
+    path = re.sub(r"\{\w+\}", "x", path)
+    without = await client.request(method, path, json=ANY_PAYLOAD)
+    wrong = await client.request(method, path, json=ANY_PAYLOAD, headers={"X-StorageApi-Token": "wrong"})
+    assert (without.status, (await without.json())["error"]) == (400, "buffer.missingField")
+    assert (wrong.status, (await wrong.json())["error"]) == (401, "storage.tokenInvalid")
+
+
 @pytest.mark.parametrize("name", ["openapi3", "openapi"])
 async def test_the_document_is_served_before_the_service_is_ready(client, house, name) -> None:
     house.is_ready = False

@@ -14,7 +14,7 @@ from app.web.doors import Doors
 from app.web.sender import client_ip, header_pairs
 
 SECRET_CHARACTERS = 48
-_INTEGER_DIGITS_MAX = 18
+INTEGER_DIGITS_MAX = 18
 
 
 async def import_event(doors: Doors, request: web.Request) -> web.Response:
@@ -57,7 +57,7 @@ async def _receiver(doors: Doors, request: web.Request) -> Receiver:
 
 
 def _is_integer(text: str) -> bool:
-    return text.isdecimal() and text.isascii() and len(text) <= _INTEGER_DIGITS_MAX
+    return text.isdecimal() and text.isascii() and len(text) <= INTEGER_DIGITS_MAX
 
 
 def _opens(doors: Doors, secret: str, receiver: Receiver) -> bool:

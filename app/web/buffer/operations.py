@@ -6,7 +6,7 @@ from app.web.buffer.batches import BATCH_EVENTS_MAX
 from app.web.buffer.error_names import ERRORS, full_name
 from app.web.buffer.event_keys import IDEMPOTENCY_KEY, KEY_CHARACTERS_MAX
 from app.web.buffer.exports import DEAD_LETTERS_LIMIT, DEAD_LETTERS_LIMIT_MAX, OFFSET_MAX
-from app.web.buffer.import_event import SECRET_CHARACTERS
+from app.web.buffer.import_event import INTEGER_DIGITS_MAX, SECRET_CHARACTERS
 from app.web.buffer.payloads import (
     CreateExportPayload,
     CreateReceiverPayload,
@@ -57,7 +57,10 @@ CONTRACT = Contract(
     },
     path_parameters={
         "projectId": Parameter(
-            "projectId", "path", "The project of the receiver.", {"type": "integer", "minimum": 0, "examples": [1]}
+            "projectId",
+            "path",
+            "The project of the receiver.",
+            {"type": "integer", "minimum": 0, "maximum": 10**INTEGER_DIGITS_MAX - 1, "examples": [1]},
         ),
         "receiverId": Parameter(
             "receiverId", "path", "The receiver.", {"type": "string", "minLength": 1, "examples": ["shop"]}
