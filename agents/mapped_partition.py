@@ -6,6 +6,7 @@ happened before that record counts: whatever a crash leaves is thrown away and m
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from secrets import token_hex
@@ -368,6 +369,7 @@ class MappedPartition:
             arrival_last_us=uncut.arrival_last_us,
             checkpoint=self.cuts.checkpoint(self._room.keeper.receivers),
             flush=tuple(sorted(uncut.flush)),
+            letters=dict(Counter(letter.export for letter in uncut.dead)),
         )
 
     def _slice(self, export_uid: str, staged: StagedFile, begin: int, end: int) -> Slice:

@@ -28,7 +28,6 @@ from app.definitions import Definitions
 from app.destinations.registry import open_destination
 from app.destinations.thread import DestinationThread
 from app.errors import LogFailed, MappingFailed, SettingInvalid
-from app.files import Files
 from app.ingest import Ingest
 from app.mapping.arrived import Arrived
 from app.mapping.evaluated import Evaluator
@@ -53,6 +52,7 @@ from tables.dead_letters import DeadLettersTable
 from tables.files import FilesTable
 from tables.ledger import Ledger
 from tables.receivers import Receivers
+from tables.tails import Tails
 
 logger = logging.getLogger(__name__)
 
@@ -89,8 +89,6 @@ class House(Service):
         self.definitions = Definitions(self._keeper, secret_grace_s=settings.secret_grace_s)
         self._task_owner = self._owned_tasks(crash)
         self._mapped = self._owned_events(crash, staging)
-        self._buffers_table = BuffersTable(self.streams)
-        self._files_table = FilesTable(self.streams)
         self._buffered = self._owned_slices(crash)
         self._filed = self._owned_files(crash, staging)
         self._dead_letters = DeadLettersTable(self.streams)
@@ -134,6 +132,7 @@ class House(Service):
             free_bytes=self._free_bytes,
         )
         self._ledger = Ledger(self.streams, self._log, self._asides.watermarks)
+        self._tails = Tails(self.streams, self._log, self._keeper.receivers, lambda: self.app.should_stop)
         self.app.service(self)  # type: ignore[arg-type]  # Faust takes instances as well
         install(self.app, self._doors())
 
@@ -234,10 +233,11 @@ class House(Service):
 
     def _owned_slices(self, crash: CrashPoints) -> OwnedPartitions[BufferedPartition]:
         room = BufferingRoom(self.streams, self._log, self._keeper, self._asides.watermarks, crash)
+        table = BuffersTable(self.streams)
         owned = OwnedPartitions(
             self.app,
             SLICES,
-            lambda n: BufferedPartition(room, self._buffers_table, n).open(),
+            lambda n: BufferedPartition(room, table, n).open(),
         )
         flush_buffers(self.streams, owned)
         return owned
@@ -252,7 +252,8 @@ class House(Service):
             crash=crash,
             failed_files_retention_s=self.settings.failed_files_retention_s,
         )
-        owned = OwnedPartitions(self.app, FILES, lambda n: FiledPartition(room, self._files_table, n).open())
+        table = FilesTable(self.streams)
+        owned = OwnedPartitions(self.app, FILES, lambda n: FiledPartition(room, table, n).open())
         upload_files(self.streams, owned)
         return owned
 
@@ -262,12 +263,12 @@ class House(Service):
             ingest=self.ingest,
             ready=self.ready,
             waiting_for=self.waiting_for,
-            files=Files(self.streams, self._log, self._files_table, self._buffers_table),
             dead_letters=self._list_dead_letters,
             ledger=self._sum_ledger,
             check_template=self._check_template,
             map_sample=self._map_sample,
             is_admin=self._is_admin,
+            tail=self._tails.open,
             clock=self.clock,
             public_url=self.settings.public_url,
             bodies=BodyReader(self.settings.request_bytes_max),

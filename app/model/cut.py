@@ -73,7 +73,8 @@ class Cut(msgspec.Struct, frozen=True, tag="cut", omit_defaults=True):
 
     Counts only if `life` is the last life, and `begin` is where the last cut that counts ended. `checkpoint` holds the
     totals before this cut. `arrival_last_us` is the latest arrival among its events. `flush` are the exports that its
-    flush markers name.
+    flush markers name. `letters` says how many dead letters it has of each export: who waits for them knows when all
+    are there.
     """
 
     life: str
@@ -88,6 +89,7 @@ class Cut(msgspec.Struct, frozen=True, tag="cut", omit_defaults=True):
     arrival_last_us: int = 0
     checkpoint: Totals | None = None
     flush: tuple[str, ...] = ()
+    letters: dict[str, int] = {}
 
 
 CutRecord = Life | Cut

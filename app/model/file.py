@@ -20,9 +20,8 @@ class FlushReason(StrEnum):
 
 
 class FileState(StrEnum):
-    """Where a file stands."""
+    """Where a closed file stands."""
 
-    OPENED = "opened"  # it is a buffer still, and takes slices
     WAITING = "waiting"  # closed; it loads when it is its turn
     FAILED = "failed"  # the destination refused it or was away; it will be retried
     LOADED = "loaded"  # its rows are in the table
@@ -77,18 +76,10 @@ class FileOutcome(msgspec.Struct, frozen=True, tag="outcome", omit_defaults=True
     rejected_since_us: int = 0
 
 
-class RetryFile(msgspec.Struct, frozen=True, tag="retry"):
-    """Somebody wants a failed file to be tried again at `at_us`, and not as late as its outcome says."""
-
-    id: str
-    export: str
-    at_us: int
-
-
-FileRecord = File | FileOutcome | RetryFile
+FileRecord = File | FileOutcome
 
 _encoder = msgspec.json.Encoder()
-_decoder: msgspec.json.Decoder[FileRecord] = msgspec.json.Decoder(FileRecord)
+_decoder: msgspec.json.Decoder[File | FileOutcome] = msgspec.json.Decoder(File | FileOutcome)
 
 
 def encode_file(record: FileRecord) -> bytes:

@@ -14,11 +14,11 @@ from app.model.dead_letter import DeadLetter
 from app.model.draft import ExportChange, ExportDraft, ReceiverDraft
 from app.model.event import Event
 from app.model.export import Export
-from app.model.file_status import FileStatus
 from app.model.receiver import Deduplication, Receiver
 from app.model.row import Row
 from app.model.task import Task
 from app.web.body import BodyReader
+from tables.tails import Tail
 
 
 class Definitions(Protocol):
@@ -88,22 +88,6 @@ class Ingest(Protocol):
         """Have all that was accepted for these exports (uids) loaded soon; raises LogFull or LogFailed."""
 
 
-class Files(Protocol):
-    """The files of an export, as they were some moments ago."""
-
-    def page(self, export: Export, offset: int, limit: int) -> Sequence[FileStatus]:
-        """In the order in which they were closed, from the `offset`-th on, at most `limit`; last what is buffered."""
-
-    def find(self, export: Export, file_id: str) -> FileStatus | None:
-        """The closed file of this id."""
-
-    def failed(self, export: Export) -> Sequence[FileStatus]:
-        """Those that wait for another attempt."""
-
-    async def retry(self, export: Export, files: Sequence[FileStatus]) -> Sequence[FileStatus]:
-        """Have these tried again now, and give them as they stand then; raises LogFull or LogFailed."""
-
-
 class Clock(Protocol):
     """Gives out times."""
 
@@ -120,19 +104,19 @@ class Doors:
 
     `dead_letters` takes an offset and a limit. `check_template` raises MappingFailed when a template's program cannot
     work, whatever the event. `map_sample` maps one event as the export would, and stores nothing. `is_admin` compares
-    a token with the admin token in constant time.
+    a token with the admin token in constant time. `tail` listens to a receiver, unless too many listen.
     """
 
     definitions: Definitions
     ingest: Ingest
     ready: Callable[[], bool]
     waiting_for: Callable[[], Sequence[str]]
-    files: Files
     dead_letters: Callable[[Export, int, int], Awaitable[Sequence[DeadLetter]]]
     ledger: Callable[[Receiver], Awaitable[Mapping[str, Any]]]
     check_template: Callable[[Template], Awaitable[None]]
     map_sample: Callable[[Export, Event], Awaitable[Row | MappingFailed]]
     is_admin: Callable[[str], bool]
+    tail: Callable[[Receiver], Awaitable[Tail | None]]
     clock: Clock
     public_url: str
     bodies: BodyReader = field(default_factory=lambda: BodyReader(MIB))

@@ -18,7 +18,7 @@ from app.web.request_ids import RequestIds
 logger = logging.getLogger(__name__)
 
 REQUEST_ID = istr("X-Request-Id")
-Handler = Callable[[Doors, web.Request], Awaitable[web.Response]]
+Handler = Callable[[Doors, web.Request], Awaitable[web.StreamResponse]]
 _PART = re.compile(r"\{(\w+)\}")  # of a path; aiohttp's own pattern for it takes no braces
 ErrorEncoder = Callable[[Exception, web.Request, str], web.Response]
 
@@ -64,9 +64,10 @@ class PathView(View):
         """Any: a wrong method is answered here, in the API's form."""
         return {hdrs.METH_ANY}
 
-    async def __call__(self, request: web.Request) -> web.Response:
+    async def __call__(self, request: web.Request) -> web.StreamResponse:
         """Answer, whatever happens."""
         request_id = self.request_ids.new()
+        response: web.StreamResponse
         try:
             response = await self.answer(request)
         except ANSWERED as error:
@@ -78,7 +79,7 @@ class PathView(View):
         response.headers.update(self.api.headers)
         return response
 
-    async def answer(self, request: web.Request) -> web.Response:
+    async def answer(self, request: web.Request) -> web.StreamResponse:
         """Let the method's handler answer."""
         route = self.routes.get(request.method)
         if route is None:

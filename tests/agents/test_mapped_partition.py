@@ -365,6 +365,7 @@ async def test_what_cannot_be_mapped_is_a_dead_letter_when_its_cut_counts():
     await cut(mapped)
     assert bench.dead() == ["bad"]
     assert (bench.cuts()[-1].exports["x"].routed, bench.cuts()[-1].exports["x"].dead) == (2, 1)
+    assert bench.cuts()[-1].letters == {"x": 1}
     assert [bench.rows(part) for part in bench.announced()] == [["2"]]
 
 

@@ -13,14 +13,13 @@ from app.model.dead_letter import DeadLetter
 from app.model.draft import ExportDraft, ReceiverDraft
 from app.model.event import Event
 from app.model.export import Export
-from app.model.file import FileState
-from app.model.file_status import FileStatus
 from app.model.mapping import Mapping, TableId
 from app.model.receiver import Receiver
 from app.model.task import Task, TaskStatus, TaskType
 from app.web.body import BodyReader
 from app.web.doors import Doors
 from tables.ledger import ReceiverLedger
+from tables.tails import Tail
 
 TOKEN = "dev-token"
 ADMIN_TOKEN = "admin-token"
@@ -134,31 +133,6 @@ class FakeIngest:
         self.flushed.extend(exports)
 
 
-class FakeFiles:
-    """Of one export; `retried` are the ids that were asked for."""
-
-    def __init__(self) -> None:
-        self.files: list[FileStatus] = []
-        self.retried: list[str] = []
-        self.fail_with: Exception | None = None
-
-    def page(self, export: Export, offset: int, limit: int) -> Sequence[FileStatus]:
-        return [file for file in self.files if file.export == export.uid][offset : offset + limit]
-
-    def find(self, export: Export, file_id: str) -> FileStatus | None:
-        return next((file for file in self.files if (file.export, file.id) == (export.uid, file_id)), None)
-
-    def failed(self, export: Export) -> Sequence[FileStatus]:
-        return [file for file in self.files if file.export == export.uid and file.state is FileState.FAILED]
-
-    async def retry(self, export: Export, files: Sequence[FileStatus]) -> Sequence[FileStatus]:
-        if self.fail_with:
-            raise self.fail_with
-        assert all(file.export == export.uid for file in files)
-        self.retried += [file.id for file in files]
-        return files
-
-
 class FakeClock:
     def __init__(self) -> None:
         self.stamped_us = CREATED_US
@@ -178,22 +152,23 @@ class House:
     def __init__(self) -> None:
         self.definitions = FakeDefinitions()
         self.ingest = FakeIngest()
-        self.files = FakeFiles()
         self.is_ready = True
         self.clock = FakeClock()
         self.letters: list[DeadLetter] = []
         self.ledger = ReceiverLedger(accepted=0, deduplicated=0, unrouted=0, routed=0, exports=())
+        self.tails: list[Tail] = []
+        self.tails_max = 1
         self.doors = Doors(
             definitions=self.definitions,
             ingest=self.ingest,
             ready=lambda: self.is_ready,
             waiting_for=lambda: [] if self.is_ready else ["recovery of tables"],
-            files=self.files,
             dead_letters=self._dead_letters,
             ledger=self._ledger_of,
             check_template=_check_template,
             map_sample=_map_sample,
             is_admin=lambda token: token == ADMIN_TOKEN,
+            tail=self._tail,
             clock=self.clock,
             public_url=PUBLIC_URL,
             bodies=BodyReader(MIB, s_max=0.5, unfinished_bytes_max=4 * MIB),
@@ -205,6 +180,13 @@ class House:
     async def _ledger_of(self, receiver: Receiver) -> dict[str, object]:
         assert receiver in self.definitions.known.values()
         return msgspec.to_builtins(self.ledger)
+
+    async def _tail(self, receiver: Receiver) -> Tail | None:
+        if len(self.tails) >= self.tails_max:
+            return None
+        self.tails.append(Tail(receiver, self.tails.remove))
+        self.tails[-1].begin([0])
+        return self.tails[-1]
 
 
 async def _map_sample(export: Export, event: Event) -> tuple[str, ...] | MappingFailed:

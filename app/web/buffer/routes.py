@@ -7,6 +7,7 @@ from app.web.buffer.answers import answer_json
 from app.web.buffer.documentation import DOCUMENTATION, documentation_of
 from app.web.buffer.errors import encode_error
 from app.web.buffer.import_event import import_event
+from app.web.buffer.tail import follow_tail
 from app.web.buffer.try_mapping import try_mapping
 from app.web.doors import Doors
 from app.web.views import Api, Route
@@ -40,6 +41,7 @@ ROUTES = (
     Route("DELETE", RECEIVER, receivers.delete_receiver, operations.DELETE_RECEIVER),
     Route("POST", f"{RECEIVER}/secret/rotate", credentials.rotate_secret, operations.ROTATE_SECRET),
     Route("GET", f"{RECEIVER}/ledger", receivers.get_ledger, operations.GET_LEDGER),
+    Route("GET", f"{RECEIVER}/tail", follow_tail, operations.FOLLOW_TAIL),
     Route("POST", f"{RECEIVER}/test", try_mapping, operations.TRY_MAPPING),
     Route("GET", f"{RECEIVER}/tasks/{{task_id:(?s:.+)}}", receivers.get_task, operations.GET_RECEIVER_TASK),
     Route("GET", EXPORTS, exports.list_exports, operations.LIST_EXPORTS),
@@ -48,9 +50,6 @@ ROUTES = (
     Route("PATCH", EXPORT, exports.update_export, operations.UPDATE_EXPORT),
     Route("DELETE", EXPORT, exports.delete_export, operations.DELETE_EXPORT),
     Route("POST", f"{EXPORT}/flush", files.flush, operations.FLUSH),
-    Route("GET", f"{EXPORT}/files", files.list_files, operations.LIST_FILES),
-    Route("POST", f"{EXPORT}/files/retry", files.retry_files, operations.RETRY_FILES),
-    Route("POST", f"{EXPORT}/files/{{file_id}}/retry", files.retry_file, operations.RETRY_FILE),
     Route("GET", f"{EXPORT}/dead-letters", exports.list_dead_letters, operations.LIST_DEAD_LETTERS),
     Route("GET", "/v1/tasks/{task_id:(?s:.+)}", receivers.get_task, operations.GET_TASK),
 )

@@ -1,0 +1,207 @@
+"""The events of one partition, followed from a moment on: which came, and what their cuts made of them."""
+
+from collections import deque
+from collections.abc import Callable, Collection, Iterator
+from typing import NamedTuple
+
+import msgspec
+from faust.types import TP
+
+from app.model.cut import Cut
+from app.model.dead_letter import DeadLetter
+from app.model.event import Event, EventIds, Position, decode_pack
+from app.model.export import Export
+from app.model.tail import Came, ExportFate, ExportMade, Fate, Fated
+from app.model.times import iso_ms
+from app.streams import EVENTS
+from app.transports.log import Log, Record
+from tables.cuts import CutReader
+from tables.receivers import Receivers
+
+READ_BYTES_MAX = 256 * 1024
+AWAITED_MAX = 50_000
+PREVIEW_CHARACTERS_MAX = 200
+CONTENT_TYPE_CHARACTERS_MAX = 100
+_UTF8_BYTES_MAX = 4
+
+
+class Awaited(NamedTuple):
+    """An event that was told, and whose cut was not."""
+
+    position: Position
+    receiver: str
+    id: str
+    only_export: str
+
+
+class Told(NamedTuple):
+    """A line for those who listened to the receiver (its uid) when the event came."""
+
+    receiver: str
+    position: Position
+    line: Came | Fated
+
+
+class FollowedPartition:
+    """What came and was not cut yet, of the receivers that somebody listens to.
+
+    Cuts say which exports an event went to; the letters in the log of dead letters say where it did not fit. A cut is
+    told when all its letters of such a receiver are there: they come after the cut, which counts them.
+    """
+
+    def __init__(self, log: Callable[[], Log], receivers: Receivers, partition: int) -> None:
+        self._log = log
+        self._receivers = receivers
+        self._tp = TP(EVENTS, partition)
+        self._cuts = CutReader(log, partition)
+        self._next = 0
+        self._told_to = 0
+        self._awaited: deque[Awaited] = deque()
+        self._pending: deque[Cut] = deque()
+        self._reasons: dict[tuple[str, Position], str] = {}  # of letters, by export
+        self.left_out = False
+
+    @property
+    def position(self) -> int:
+        """The offset of the next message to read."""
+        return self._next
+
+    async def open(self) -> None:
+        """Begin at the end. Raises LogFailed."""
+        await self._cuts.read()
+        self._told_to = self._cuts.fold.end or 0
+        self._next = await self.end()
+
+    async def end(self) -> int:
+        """Where the next message will stand. Raises LogFailed."""
+        _, end = await self._log().bounds(self._tp)
+        return end
+
+    # what came
+
+    async def read_events(self, listened: Collection[str]) -> list[Told]:
+        """Those of the next run that belong to these receivers. Raises LogFailed."""
+        run = await self._log().read(self._tp, self._next, bytes_max=READ_BYTES_MAX)
+        self._next = run.next
+        return [told for record in run.records for told in self._came(record, listened)]
+
+    def _came(self, record: Record, listened: Collection[str]) -> Iterator[Told]:
+        try:
+            pack = decode_pack(record.value or b"")
+        except (msgspec.MsgspecError, ValueError):
+            return  # the mapper passes over it as well, and says so
+        log_id = self._cuts.fold.log_id_at(record.offset)
+        ids = EventIds(log_id, self._tp.partition, record.offset)
+        for index, event in enumerate(pack.events):
+            if event.receiver in listened:
+                event_id = ids.of(event.arrival_us, index) if event.replay is None else event.replay.event_id
+                position = Position(log_id, self._tp.partition, record.offset, index)
+                self._make_room()
+                self._awaited.append(Awaited(position, event.receiver, event_id, event.only_export))
+                yield Told(event.receiver, position, self._line(event, event_id))
+
+    def _line(self, event: Event, event_id: str) -> Came:
+        only = self._receivers.export(event.only_export)
+        return Came(
+            id=event_id,
+            received_at=iso_ms(event.arrival_us),
+            ip=event.ip,
+            bytes=len(event.body),
+            content_type=_content_type(event),
+            preview=_preview(event.body),
+            export_id=only.id if only is not None else "",
+        )
+
+    def _make_room(self) -> None:
+        """When too much waits, forget all of it: its fates are left out, up to the next cut's end."""
+        if max(len(self._awaited), len(self._reasons)) >= AWAITED_MAX:
+            self.left_out = True
+            self._awaited.clear()
+            self._reasons.clear()
+            self._told_to = self._next
+
+    def forget(self, receivers: Collection[str]) -> None:
+        """Nobody listens to these any more."""
+        self._awaited = deque(awaited for awaited in self._awaited if awaited.receiver not in receivers)
+
+    # what became of it
+
+    async def read_cuts(self) -> None:
+        """Learn what is cut. Raises LogFailed."""
+        self._pending.extend(record for _, record in await self._cuts.read() if isinstance(record, Cut))
+
+    def hear(self, letter: DeadLetter) -> None:
+        """Take a letter of this partition; it may come again."""
+        if letter.offset >= self._told_to:
+            self._make_room()
+            self._reasons[letter.export, letter.position] = letter.reason
+
+    def fates(self) -> list[Told]:
+        """What has become of events, as far as all that must be known of it is known here."""
+        fates: list[Told] = []
+        while self._pending and self._is_known(self._pending[0]):
+            cut = self._pending.popleft()
+            if cut.begin >= self._told_to:
+                fates.extend(self._fates_in(cut))
+            else:  # some of its letters were forgotten
+                self.left_out |= any([*self._taken(cut.end)])
+            self._told_to = max(self._told_to, cut.end)
+            self._reasons = {key: reason for key, reason in self._reasons.items() if key[1].offset >= cut.end}
+        return fates
+
+    def _is_known(self, cut: Cut) -> bool:
+        """Whether its events, its definitions and its dead letters are here."""
+        if cut.begin < self._told_to:
+            return True
+        if cut.end > self._next or cut.revision > self._receivers.revision:
+            return False
+        concerned = {awaited.receiver for awaited in self._awaited if awaited.position.offset < cut.end}
+        waited = {uid: count for uid, count in cut.letters.items() if self._receiver_of(uid) in concerned}
+        heard = dict.fromkeys(waited, 0)
+        for uid, position in self._reasons:
+            if uid in heard and cut.begin <= position.offset < cut.end:
+                heard[uid] += 1
+        return heard == waited
+
+    def _receiver_of(self, export_uid: str) -> str:
+        export = self._receivers.export(export_uid)
+        return "" if export is None else export.receiver_uid
+
+    def _fates_in(self, cut: Cut) -> Iterator[Told]:
+        exports: dict[str, list[Export]] = {}
+        for uid in cut.exports:
+            export = self._receivers.export(uid)
+            if export is not None:
+                exports.setdefault(export.receiver_uid, []).append(export)
+        for awaited in self._taken(cut.end):
+            yield Told(awaited.receiver, awaited.position, self._fate(awaited, exports.get(awaited.receiver, [])))
+
+    def _fate(self, awaited: Awaited, exports: list[Export]) -> Fated:
+        """Exports that were deleted since are none any more."""
+        made = [
+            self._made(awaited.position, export)
+            for export in sorted(exports, key=lambda export: export.id)
+            if awaited.only_export in {"", export.uid}
+        ]
+        return Fated(awaited.id, Fate.ROUTED if made else Fate.UNROUTED, tuple(made))
+
+    def _made(self, position: Position, export: Export) -> ExportMade:
+        reason = self._reasons.get((export.uid, position))
+        if reason is None:
+            return ExportMade(export.id, ExportFate.MAPPED)
+        return ExportMade(export.id, ExportFate.DEAD_LETTER, str(position).replace("/", "-"), reason)
+
+    def _taken(self, end: int) -> Iterator[Awaited]:
+        while self._awaited and self._awaited[0].position.offset < end:
+            yield self._awaited.popleft()
+
+
+def _content_type(event: Event) -> str:
+    """The only header that is told: others may hold secrets."""
+    found = (value for name, value in event.headers if name.lower() == "content-type")
+    return next(found, "")[:CONTENT_TYPE_CHARACTERS_MAX]
+
+
+def _preview(body: bytes) -> str:
+    beginning = body[: PREVIEW_CHARACTERS_MAX * _UTF8_BYTES_MAX]
+    return beginning.decode("utf-8", "replace")[:PREVIEW_CHARACTERS_MAX]
