@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from logging import INFO, WARNING
 from typing import Any
 
+import msgspec
 from faust.types import TP
 
 from agents.keep_definitions import DefinitionsKeeper
@@ -23,14 +24,15 @@ from app.crash import CrashPoints
 from app.destinations.base import Load, LoadSlice, Row
 from app.destinations.thread import DestinationThread
 from app.errors import LogFailed, Rejected, Retryable, StagingFailed
-from app.model.file import File, FileOutcome, FileState, decode_file, encode_file
+from app.model.file import File, FileOutcome, FileState, RetryFile, decode_file, encode_file
+from app.model.file_status import FileStatus
 from app.model.slice import Slice
 from app.model.times import iso_ms
 from app.slicing.csv import decode_rows
 from app.slicing.staging import Staging, delete_staged
 from app.streams import FILES, Streams
 from app.transports.log import Log, NewRecord, Record, Run, read_all
-from tables.files import FilesTable, FileStatus
+from tables.files import FilesTable
 
 logger = logging.getLogger(__name__)
 
@@ -57,10 +59,14 @@ class LoadingRoom:
 
 @dataclass(slots=True)
 class Waiting:
-    """The files of one export that are not loaded yet, in order, with what became of the first."""
+    """The files of one export that are not loaded yet, in order, with what became of the first.
+
+    `asked` is set when somebody wants a failed one to be tried sooner than its outcome says.
+    """
 
     files: "OrderedDict[str, File]" = field(default_factory=OrderedDict)
     outcomes: dict[str, FileOutcome] = field(default_factory=dict)
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Loader:
@@ -105,7 +111,7 @@ class Loader:
         outcome = self._waiting.outcomes.get(file.id)
         if outcome is not None and outcome.state is FileState.FAILED:
             logger.info("file %s of %s is tried again at %s", file.id, self._name, iso_ms(outcome.retry_at_us))
-            await asyncio.sleep(max(0.0, (outcome.retry_at_us - self._room.now_us()) / US_PER_S))
+            await self._until_tried_again(file.id)
         attempts = 0 if outcome is None else outcome.attempts
         await self._room.keeper.reached(max(part.revision for part in file.slices))
         if self._room.keeper.receivers.export(file.export) is None:
@@ -118,6 +124,20 @@ class Loader:
             await self._drop(file, attempts, error)
         else:
             await self._fail(file, attempts + 1, error)
+
+    async def _until_tried_again(self, file_id: str) -> None:
+        """Return when it is time for the next attempt, or when somebody has asked for it."""
+        waiting = self._waiting
+        while (left_s := self._left_s(waiting.outcomes.get(file_id))) > 0:
+            waiting.asked.clear()
+            try:
+                async with asyncio.timeout(left_s):
+                    await waiting.asked.wait()
+            except TimeoutError:
+                return
+
+    def _left_s(self, outcome: FileOutcome | None) -> float:
+        return 0.0 if outcome is None else (outcome.retry_at_us - self._room.now_us()) / US_PER_S
 
     def _is_past_retention(self, outcome: FileOutcome | None) -> bool:
         """Whether somebody had time enough to mend what the destination refuses."""
@@ -199,11 +219,17 @@ class FiledPartition:
     async def open(self) -> "FiledPartition":
         """Fold what stands in the log and go on loading."""
         await self._room.keeper.catch_up()
+        self._table.index(self._is_mine)
+        mine = [uid for uid in self._table.exports() if self._is_mine(uid)]
+        listed = [status for uid in mine for status in self._table.of_export(uid)]
+        for status in listed:
+            if status.state in FINISHED:  # the log has perhaps forgotten it
+                self._statuses.setdefault(status.export, OrderedDict())[status.id] = status
         async for record in read_all(self._room.log(), TP(FILES, self.partition)):
             self._fold([record])
             self._position = record.offset + 1
-        for status in self._table.all():
-            if self._room.streams.partition_of(status.export) == self.partition and status.state not in FINISHED:
+        for status in listed:
+            if status.state not in FINISHED:
                 self._changed.setdefault((status.export, status.id), None)
         self._wake()
         return self
@@ -217,6 +243,7 @@ class FiledPartition:
         """Fold the run, set the table, and let the loaders go on; then the caller acks."""
         self._fold([record for record in run.records if record.offset >= self._position])
         self._position = max(self._position, run.next)
+        self._forget_deleted()
         for (export_uid, file_id), status in self._changed.items():
             if status is None:
                 self._table.forget(export_uid, file_id)
@@ -232,10 +259,13 @@ class FiledPartition:
     def _fold(self, records: Iterable[Record]) -> None:
         for record in records:
             message = decode_file(record.value or b"")
-            if isinstance(message, File):
-                self._file(record.offset, message)
-            else:
-                self._outcome(message)
+            match message:
+                case File():
+                    self._file(record.offset, message)
+                case FileOutcome():
+                    self._outcome(message)
+                case RetryFile():
+                    self._retry(message)
 
     def _file(self, offset: int, file: File) -> None:
         waiting = self._waiting.setdefault(file.export, Waiting())
@@ -257,14 +287,38 @@ class FiledPartition:
         waiting.outcomes.pop(outcome.id, None)
         self._offsets.pop((outcome.export, outcome.id), None)
 
+    def _retry(self, request: RetryFile) -> None:
+        waiting = self._waiting.get(request.export, Waiting())
+        before = waiting.outcomes.get(request.id)
+        if before is None:
+            return  # it has not failed, or is finished meanwhile
+        outcome = msgspec.structs.replace(before, retry_at_us=min(before.retry_at_us, request.at_us))
+        waiting.outcomes[request.id] = outcome
+        waiting.asked.set()
+        status = self._statuses.get(request.export, OrderedDict()).get(request.id)
+        if status is not None:
+            self._list(status.after(outcome))
+
     def _list(self, status: FileStatus) -> None:
         statuses = self._statuses.setdefault(status.export, OrderedDict())
         statuses[status.id] = status
         self._changed[status.export, status.id] = status
-        finished = [id_ for id_, other in statuses.items() if other.state in FINISHED]
-        for file_id in finished[:-FINISHED_LISTED_MAX]:
-            del statuses[file_id]
-            self._changed[status.export, file_id] = None
+        if status.state in FINISHED:
+            alike = [id_ for id_, other in statuses.items() if other.state is status.state]
+            for file_id in alike[:-FINISHED_LISTED_MAX]:
+                del statuses[file_id]
+                self._changed[status.export, file_id] = None
+
+    def _forget_deleted(self) -> None:
+        """What became of the files of a deleted export, nobody can ask any more."""
+        deleted = self._room.keeper.receivers.deleted
+        for uid in [uid for uid in self._table.exports() if uid in deleted and self._is_mine(uid)]:
+            if uid not in self._waiting or not self._waiting[uid].files:
+                self._statuses.pop(uid, None)
+                self._changed.update({(uid, status.id): None for status in self._table.of_export(uid)})
+
+    def _is_mine(self, export_uid: str) -> bool:
+        return self._room.streams.partition_of(export_uid) == self.partition
 
     def _wake(self) -> None:
         for export_uid, waiting in self._waiting.items():

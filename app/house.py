@@ -28,6 +28,7 @@ from app.definitions import Definitions
 from app.destinations.registry import open_destination
 from app.destinations.thread import DestinationThread
 from app.errors import LogFailed, MappingFailed, SettingInvalid
+from app.files import Files
 from app.ingest import Ingest
 from app.mapping.arrived import Arrived
 from app.mapping.evaluated import Evaluator
@@ -89,6 +90,8 @@ class House(Service):
         self.definitions = Definitions(self._keeper, secret_grace_s=settings.secret_grace_s)
         self._task_owner = self._owned_tasks(crash)
         self._mapped = self._owned_events(crash, staging)
+        self._buffers_table = BuffersTable(self.streams)
+        self._files_table = FilesTable(self.streams)
         self._buffered = self._owned_slices(crash)
         self._filed = self._owned_files(crash, staging)
         self._dead_letters = DeadLettersTable(self.streams)
@@ -233,11 +236,10 @@ class House(Service):
 
     def _owned_slices(self, crash: CrashPoints) -> OwnedPartitions[BufferedPartition]:
         room = BufferingRoom(self.streams, self._log, self._keeper, self._asides.watermarks, crash)
-        table = BuffersTable(self.streams)
         owned = OwnedPartitions(
             self.app,
             SLICES,
-            lambda n: BufferedPartition(room, table, n).open(),
+            lambda n: BufferedPartition(room, self._buffers_table, n).open(),
         )
         flush_buffers(self.streams, owned)
         return owned
@@ -252,8 +254,7 @@ class House(Service):
             crash=crash,
             failed_files_retention_s=self.settings.failed_files_retention_s,
         )
-        table = FilesTable(self.streams)
-        owned = OwnedPartitions(self.app, FILES, lambda n: FiledPartition(room, table, n).open())
+        owned = OwnedPartitions(self.app, FILES, lambda n: FiledPartition(room, self._files_table, n).open())
         upload_files(self.streams, owned)
         return owned
 
@@ -263,6 +264,7 @@ class House(Service):
             ingest=self.ingest,
             ready=self.ready,
             waiting_for=self.waiting_for,
+            files=Files(self.streams, self._log, self._files_table, self._buffers_table),
             dead_letters=self._list_dead_letters,
             ledger=self._sum_ledger,
             check_template=self._check_template,

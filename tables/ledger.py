@@ -17,13 +17,14 @@ from tables.cuts import CutReader
 
 
 class ExportLedger(msgspec.Struct, frozen=True, rename="camel"):
-    """Of one export."""
+    """Of one export. `expired` are those of the dead-lettered whose file was refused until its time was over."""
 
     export_id: str
     routed: int
     buffered: int
     loaded: int
     dead_lettered: int
+    expired: int = 0
 
 
 class ReceiverLedger(msgspec.Struct, frozen=True, rename="camel"):
@@ -64,7 +65,7 @@ class Ledger:
         )
 
     def _of_export(self, export_id: str, uid: str, marks: Sequence[Watermark]) -> ExportLedger:
-        counts, staged, through, refused = ExportCounts(), 0, 0, 0
+        counts, staged, through, expired = ExportCounts(), 0, 0, 0
         for partition, reader in enumerate(self._readers):
             counts = counts.plus(reader.fold.exports.get(uid, ExportCounts()))
             staged += sum(chain.events_total for chain in reader.fold.chains.values() if chain.export == uid)
@@ -72,13 +73,14 @@ class Ledger:
                 chain = reader.fold.chains.get((uid, mark.log_id))
                 if mark.export == uid and mark.partition == partition and chain is not None:
                     through += _events_through(chain, mark)
-                    refused += mark.dead_total
+                    expired += mark.dead_total
         return ExportLedger(
             export_id=export_id,
             routed=counts.routed,
             buffered=staged - through,
-            loaded=through - refused,
-            dead_lettered=counts.dead + refused,
+            loaded=through - expired,
+            dead_lettered=counts.dead + expired,
+            expired=expired,
         )
 
 

@@ -20,8 +20,9 @@ class FlushReason(StrEnum):
 
 
 class FileState(StrEnum):
-    """Where a closed file stands."""
+    """Where a file stands."""
 
+    OPENED = "opened"  # it is a buffer still, and takes slices
     WAITING = "waiting"  # closed; it loads when it is its turn
     FAILED = "failed"  # the destination refused it or was away; it will be retried
     LOADED = "loaded"  # its rows are in the table
@@ -76,10 +77,18 @@ class FileOutcome(msgspec.Struct, frozen=True, tag="outcome", omit_defaults=True
     rejected_since_us: int = 0
 
 
-FileRecord = File | FileOutcome
+class RetryFile(msgspec.Struct, frozen=True, tag="retry"):
+    """Somebody wants a failed file to be tried again at `at_us`, and not as late as its outcome says."""
+
+    id: str
+    export: str
+    at_us: int
+
+
+FileRecord = File | FileOutcome | RetryFile
 
 _encoder = msgspec.json.Encoder()
-_decoder: msgspec.json.Decoder[File | FileOutcome] = msgspec.json.Decoder(File | FileOutcome)
+_decoder: msgspec.json.Decoder[FileRecord] = msgspec.json.Decoder(FileRecord)
 
 
 def encode_file(record: FileRecord) -> bytes:

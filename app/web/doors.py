@@ -14,6 +14,7 @@ from app.model.dead_letter import DeadLetter
 from app.model.draft import ExportChange, ExportDraft, ReceiverDraft
 from app.model.event import Event
 from app.model.export import Export
+from app.model.file_status import FileStatus
 from app.model.receiver import Deduplication, Receiver
 from app.model.row import Row
 from app.model.task import Task
@@ -88,6 +89,22 @@ class Ingest(Protocol):
         """Have all that was accepted for these exports (uids) loaded soon; raises LogFull or LogFailed."""
 
 
+class Files(Protocol):
+    """The files of an export, as they were some moments ago."""
+
+    def page(self, export: Export, offset: int, limit: int) -> Sequence[FileStatus]:
+        """In the order in which they were closed, from the `offset`-th on, at most `limit`; last what is buffered."""
+
+    def find(self, export: Export, file_id: str) -> FileStatus | None:
+        """The closed file of this id."""
+
+    def failed(self, export: Export) -> Sequence[FileStatus]:
+        """Those that wait for another attempt."""
+
+    async def retry(self, export: Export, files: Sequence[FileStatus]) -> Sequence[FileStatus]:
+        """Have these tried again now, and give them as they stand then; raises LogFull or LogFailed."""
+
+
 class Clock(Protocol):
     """Gives out times."""
 
@@ -111,6 +128,7 @@ class Doors:
     ingest: Ingest
     ready: Callable[[], bool]
     waiting_for: Callable[[], Sequence[str]]
+    files: Files
     dead_letters: Callable[[Export, int, int], Awaitable[Sequence[DeadLetter]]]
     ledger: Callable[[Receiver], Awaitable[Mapping[str, Any]]]
     check_template: Callable[[Template], Awaitable[None]]

@@ -7,7 +7,7 @@ from faust.types import TP
 from app.clock import now_us
 from app.errors import Rejected, Retryable, StagingFailed
 from app.model.change import DeleteExport
-from app.model.file import File, FileOutcome, FileState, FlushReason
+from app.model.file import File, FileOutcome, FileState, FlushReason, RetryFile
 from app.model.slice import Slice
 from app.slicing.csv import encode_rows
 from app.streams import FILES
@@ -81,7 +81,7 @@ async def test_a_file_is_loaded_its_slices_deleted_and_its_outcome_recorded():
     assert bench.staging.files == {}
     assert outcomes(bench) == [("x-0", FileState.LOADED, 0)]
     await take(worker, filed, 1)
-    assert [(one.id, one.state) for one in worker.files_table.all()] == [("x-0", FileState.LOADED)]
+    assert [(one.id, one.state) for one in worker.files_table.of_export("x")] == [("x-0", FileState.LOADED)]
 
 
 @simulated
@@ -192,7 +192,7 @@ async def test_a_file_that_was_refused_waits_two_ten_and_then_fifteen_minutes():
     await settled()
     await take(worker, filed)
     assert waited_s == [120, 600, 900, 900]
-    statuses = [status for status in worker.files_table.all() if status.state is FileState.FAILED]
+    statuses = [status for status in worker.files_table.of_export("x") if status.state is FileState.FAILED]
     assert [(status.error, status.attempts) for status in statuses] == [("no such column", 5)]
 
 
@@ -301,6 +301,101 @@ async def test_a_broken_chain_stops_its_export_loudly_and_loads_nothing():
     assert loaded_rows(bench) == []
 
 
+# retries on demand
+
+
+def ask_again(bench: Bench, file_id: str, export: str = "x") -> None:
+    bench.put_file(RetryFile(file_id, export, now_us()))
+
+
+@simulated
+async def test_a_failed_file_is_tried_again_when_somebody_asks_and_those_behind_it_follow():
+    bench = a_bench()
+    for begin in range(3):
+        bench.put_file(a_file(bench, begin, begin + 1))
+    fail_loads(bench, fails_before(Rejected("no such column")))
+    worker = bench.worker()
+    filed = await worker.filed()
+    await settled()
+    await take(worker, filed, 3)
+    assert loaded_rows(bench) == []
+    ask_again(bench, "x-0")
+    await take(worker, filed, 4)
+    assert loaded_rows(bench) == ["x0", "x1", "x2"]
+    assert outcomes(bench)[-3:] == [(f"x-{n}", FileState.LOADED, int(n == 0)) for n in range(3)]
+
+
+@simulated
+async def test_a_retry_holds_after_a_restart_and_for_one_attempt_only():
+    bench = a_bench()
+    bench.put_file(a_file(bench, 0, 1))
+    left = fail_loads(bench, *[fails_before(Rejected("no such column"))] * 3)
+    dying = await bench.worker().filed()
+    await settled()
+    await dying.close()
+    ask_again(bench, "x-0")
+    dying = await bench.worker().filed()
+    await settled()
+    await dying.close()
+    assert len(left) == 1
+    ask_again(bench, "x-0")
+    worker = bench.worker()
+    filed = await worker.filed()
+    await settled()
+    assert left == []
+    await take(worker, filed)
+    assert loaded_rows(bench) == []
+    (status,) = worker.files_table.of_export("x")
+    assert (status.state, status.attempts) == (FileState.FAILED, 3)
+
+
+@simulated
+async def test_a_retry_does_not_begin_the_retention_anew():
+    bench = a_bench(retention_s=300.0)
+    bench.put_file(a_file(bench, 0, 1))
+    fail_loads(bench, *[fails_before(Rejected("never"))] * 3)
+    worker = bench.worker()
+    filed = await worker.filed()
+    await settled()
+    (failed,) = [one for one in bench.files() if isinstance(one, FileOutcome)]
+    await asyncio.sleep(60)
+    ask_again(bench, "x-0")
+    await take(worker, filed, 1)
+    since_us = [one.rejected_since_us for one in bench.files() if isinstance(one, FileOutcome)]
+    assert since_us == [failed.rejected_since_us] * 2
+
+
+@pytest.mark.parametrize("state", [None, FileState.LOADED, FileState.DROPPED])
+@simulated
+async def test_a_retry_of_a_file_that_has_not_failed_changes_nothing(state):
+    bench = a_bench()
+    if state is not None:
+        bench.put_file(a_file(bench, 0, 1))
+        bench.put_file(FileOutcome("x-0", "x", state, 1))
+    ask_again(bench, "x-0")
+    ask_again(bench, "x-0", "nobody")
+    worker = bench.worker()
+    filed = await worker.filed()
+    await take(worker, filed)
+    assert bench.destination.loads == []
+    assert [status.state for status in worker.files_table.of_export("x")] == ([] if state is None else [state])
+
+
+@simulated
+async def test_a_retry_of_one_file_does_not_hurry_another():
+    bench = a_bench()
+    for export in "xy":
+        bench.put_file(a_file(bench, 0, 1, export))
+    left = fail_loads(bench, *[fails_before(Rejected("no such column"))] * 2, export="x")
+    worker = bench.worker()
+    filed = await worker.filed()
+    await settled()
+    bench.put_file(FileOutcome("x-7", "x", FileState.FAILED, 1, 1, "another's", now_us() + 1000))
+    ask_again(bench, "x-7")
+    await take(worker, filed, 2)
+    assert len(left) == 1
+
+
 # dropping
 
 
@@ -401,8 +496,60 @@ async def test_finished_files_are_listed_up_to_twenty():
     for _ in range(40):
         await settled()
     await take(worker, filed, 30)
-    listed = sorted(int(status.id[2:]) for status in worker.files_table.all())
+    listed = sorted(int(status.id[2:]) for status in worker.files_table.of_export("x"))
     assert listed == list(range(10, 30))
+
+
+@simulated
+async def test_dropped_files_stay_listed_whatever_is_loaded_behind_them():
+    bench = a_bench()
+    bench.put_file(a_file(bench, 0, 1))
+    bench.put_file(FileOutcome("x-0", "x", FileState.DROPPED, 7, 3, "no such column"))
+    for begin in range(1, 30):
+        bench.put_file(a_file(bench, begin, begin + 1))
+        bench.put_file(FileOutcome(f"x-{begin}", "x", FileState.LOADED, 8))
+    worker = bench.worker()
+    filed = await worker.filed()
+    await take(worker, filed)
+    states = [status.state for status in worker.files_table.of_export("x")]
+    assert states == [FileState.DROPPED] + [FileState.LOADED] * 20
+    dropped = worker.files_table.find("x", "x-0")
+    assert (dropped.changed_us, dropped.attempts, dropped.error) == (7, 3, "no such column")
+
+
+@simulated
+async def test_finished_files_that_the_log_has_forgotten_are_listed_still_and_counted():
+    bench = a_bench()
+    for begin in range(20):
+        bench.put_file(a_file(bench, begin, begin + 1, closed_us=begin))
+        bench.put_file(FileOutcome(f"x-{begin}", "x", FileState.LOADED, 1))
+    worker = bench.worker()
+    await take(worker, await worker.filed())
+    await worker.log.delete_before(FILES_TP, 40)
+    for begin in range(20, 25):
+        bench.put_file(a_file(bench, begin, begin + 1, closed_us=begin))
+        bench.put_file(FileOutcome(f"x-{begin}", "x", FileState.LOADED, 1))
+    await take(worker, await worker.filed(), 40)
+    assert [status.id for status in worker.files_table.of_export("x")] == [f"x-{n}" for n in range(5, 25)]
+
+
+@simulated
+async def test_the_files_of_a_deleted_export_are_forgotten_when_none_is_left_to_finish():
+    bench = a_bench()
+    worker = bench.worker()
+    filed = await worker.filed()
+    bench.put_file(a_file(bench, 0, 1))
+    fail_loads(bench, fails_before(Rejected("never")))
+    await take(worker, filed)
+    await take(worker, filed, 1)
+    bench.change(DeleteExport("r", "x"))
+    await worker.keeper.catch_up()
+    ask_again(bench, "x-0")
+    await take(worker, filed, 2)
+    assert [status.state for status in worker.files_table.of_export("x")] == [FileState.FAILED]
+    await take(worker, filed, 3)  # its outcome, which is that it was dropped
+    assert worker.files_table.of_export("x") == []
+    assert worker.files_table.exports() == []
 
 
 @simulated
@@ -413,11 +560,11 @@ async def test_what_stands_in_the_table_and_not_in_the_log_is_forgotten():
     fail_loads(bench, *[fails_before(Rejected("never"))] * 1000)
     filed = await worker.filed()
     await take(worker, filed, 1)
-    assert len(list(worker.files_table.all())) == 1
+    assert len(worker.files_table.of_export("x")) == 1
     bench.store.partitions[FILES_TP].records.clear()
     again = await worker.filed()
     again.take(worker.run(FILES))
-    assert list(worker.files_table.all()) == []
+    assert worker.files_table.of_export("x") == []
 
 
 @pytest.mark.parametrize("state", [FileState.LOADED, FileState.DROPPED])
@@ -440,4 +587,4 @@ async def test_a_zombies_late_failure_does_not_make_a_loaded_file_fail():
     worker = bench.worker()
     filed = await worker.filed()
     await take(worker, filed, 3)
-    assert [status.state for status in worker.files_table.all()] == [FileState.LOADED]
+    assert [status.state for status in worker.files_table.of_export("x")] == [FileState.LOADED]

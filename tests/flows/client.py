@@ -73,6 +73,22 @@ class Client:
         assert status == 200, answer
         return list(answer["deadLetters"])
 
+    async def files(self, name: str, export: str) -> list[dict[str, Any]]:
+        """The export's files."""
+        status, answer = await self.call("GET", f"/v1/receivers/{name}/exports/{export}/files")
+        assert status == 200, answer
+        return list(answer["files"])
+
+    async def files_when(self, name: str, export: str, *states: str) -> list[dict[str, Any]]:
+        """The files as soon as they are in these states."""
+        deadline_s = time.monotonic() + PATIENCE_S
+        while True:
+            files = await self.files(name, export)
+            if [file["state"] for file in files] == list(states):
+                return files
+            assert time.monotonic() < deadline_s, f"{files} instead of {states}"
+            await asyncio.sleep(0.05)
+
     def rows(self, table: str) -> list[tuple[Any, ...]]:
         """What any tool would read."""
         with closing(sqlite3.connect(f"file:{self.server.warehouse}?mode=ro", uri=True, timeout=10)) as connection:

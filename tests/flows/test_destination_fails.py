@@ -4,8 +4,12 @@ import asyncio
 import contextlib
 import sqlite3
 import time
+from pathlib import Path
+
+import aiohttp
 
 from tests.flows.client import Client, column, export
+from tests.server import Server, free_port
 
 
 async def test_a_destination_that_is_busy_is_asked_again_with_growing_pauses(client: Client) -> None:
@@ -33,6 +37,64 @@ async def test_a_table_that_was_altered_fails_its_own_export_only(client: Client
     bad, good = (await client.ledger("hook"))["exports"]
     assert (bad["loaded"], bad["buffered"], good["loaded"]) == (0, 2, 2)
     assert 'columns of the table "in.c-flow.bad" do not match' in output(client)
+
+
+async def test_a_file_that_was_refused_is_listed_with_the_reason_and_loads_when_the_table_is_mended(
+    client: Client,
+) -> None:
+    url = await client.create("hook", export("bad", column("body")))
+    files = "/v1/receivers/hook/exports/bad/files"
+    with contextlib.closing(sqlite3.connect(client.server.warehouse, isolation_level=None)) as other:
+        other.execute('ALTER TABLE "in.c-flow.bad" ADD COLUMN extra TEXT')
+        assert await client.push(url, "1") == 200
+        (failed,) = await client.files_when("hook", "bad", "failed")
+        assert await client.push(url, "2") == 200
+        failed, waiting = await client.files_when("hook", "bad", "failed", "waiting")
+        assert (failed["rows"], failed["events"], failed["attempts"], failed["closedBy"]) == (1, 1, 1, "count")
+        assert 'columns of the table "in.c-flow.bad" do not match expected ["body"]' in failed["error"]
+        assert failed["retryAt"] > failed["changedAt"] >= failed["closedAt"] >= failed["openedAt"]
+        status, answer = await client.call("POST", f"{files}/{waiting['id']}/retry")
+        assert (status, answer["error"]) == (409, "buffer.fileNotFailed")
+        assert (await client.call("POST", f"{files}/nothing/retry"))[0] == 404
+        status, answer = await client.call("POST", f"{files}/{failed['id']}/retry")
+        assert (status, [file["id"] for file in answer["files"]]) == (202, [failed["id"]])
+        deadline_s = time.monotonic() + 20
+        while (await client.files("hook", "bad"))[0]["attempts"] < 2:
+            assert time.monotonic() < deadline_s, "nothing is mended yet, so it fails again"
+            await asyncio.sleep(0.05)
+        other.execute('ALTER TABLE "in.c-flow.bad" DROP COLUMN extra')
+    assert (await client.call("POST", f"{files}/retry"))[0] == 202
+    assert await client.rows_when("in.c-flow.bad", 2) == [("1",), ("2",)]
+    loaded = await client.files_when("hook", "bad", "loaded", "loaded")
+    assert [file["attempts"] for file in loaded] == [2, 0]
+    assert not any({"error", "retryAt"} & set(file) for file in loaded)
+
+
+async def test_a_file_that_is_refused_until_its_time_is_over_is_dead_and_on_record(tmp_path: Path) -> None:
+    server = Server(tmp_path / "data", free_port())
+    try:
+        async with aiohttp.ClientSession() as session:
+            client = Client(server, session)
+            await server.start(failed_files_retention_s="0")
+            assert await server.until_ready()
+            url = await client.create("hook", export("bad", column("body")))
+            with contextlib.closing(sqlite3.connect(server.warehouse, isolation_level=None)) as other:
+                other.execute('ALTER TABLE "in.c-flow.bad" ADD COLUMN extra TEXT')
+            assert await client.push(url, "1") == 200
+            await client.files_when("hook", "bad", "failed")
+            assert (await client.call("POST", "/v1/receivers/hook/exports/bad/files/retry"))[0] == 202
+            (dropped,) = await client.files_when("hook", "bad", "dropped")
+            assert 'columns of the table "in.c-flow.bad" do not match' in dropped["error"]
+            line = {"routed": 1, "buffered": 0, "loaded": 0, "deadLettered": 1, "expired": 1}
+            assert (await client.ledger("hook"))["exports"] == [{"exportId": "bad", **line}]
+            await server.kill()
+            server.wipe_tables()
+            await server.start()
+            assert await server.until_ready()
+            assert (await client.ledger("hook"))["exports"] == [{"exportId": "bad", **line}]
+            assert await client.files("hook", "bad") == [dropped]
+    finally:
+        await server.kill()
 
 
 def output(client: Client) -> str:

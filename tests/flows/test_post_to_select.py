@@ -51,8 +51,8 @@ async def test_an_event_that_one_export_cannot_map_is_dead_there_only(client: Cl
     ledger = await client.ledger("two")
     assert (ledger["accepted"], ledger["routed"], ledger["unrouted"], ledger["deduplicated"]) == (4, 4, 0, 0)
     assert ledger["exports"] == [
-        {"exportId": "good", "routed": 4, "buffered": 0, "loaded": 4, "deadLettered": 0},
-        {"exportId": "picky", "routed": 4, "buffered": 0, "loaded": 1, "deadLettered": 3},
+        {"exportId": "good", "routed": 4, "buffered": 0, "loaded": 4, "deadLettered": 0, "expired": 0},
+        {"exportId": "picky", "routed": 4, "buffered": 0, "loaded": 1, "deadLettered": 3, "expired": 0},
     ]
 
 

@@ -97,7 +97,7 @@ async def test_what_the_destination_refused_is_dead():
     books = Books()
     books.cut(0, 5, 5, dead=1)
     books.load(0, end=1, events_total=4, dead_total=3)
-    assert await books.of_export() == ExportLedger("x", routed=5, buffered=0, loaded=1, dead_lettered=4)
+    assert await books.of_export() == ExportLedger("x", routed=5, buffered=0, loaded=1, dead_lettered=4, expired=3)
 
 
 async def test_it_goes_on_where_it_stopped():

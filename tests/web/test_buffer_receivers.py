@@ -212,7 +212,7 @@ async def test_a_page_of_dead_letters_must_be_one(client, auth, query, error, me
 
 
 async def test_the_ledger_is_read(client, house, auth) -> None:
-    export = ExportLedger("export-1", routed=3, buffered=0, loaded=2, dead_lettered=1)
+    export = ExportLedger("export-1", routed=3, buffered=0, loaded=2, dead_lettered=1, expired=1)
     house.ledger = ReceiverLedger(accepted=4, deduplicated=0, unrouted=1, routed=3, exports=(export,))
     response = await client.get("/v1/receivers/receiver-1/ledger", headers=auth)
     assert await response.json() == {
@@ -220,7 +220,7 @@ async def test_the_ledger_is_read(client, house, auth) -> None:
         "deduplicated": 0,
         "unrouted": 1,
         "routed": 3,
-        "exports": [{"exportId": "export-1", "routed": 3, "buffered": 0, "loaded": 2, "deadLettered": 1}],
+        "exports": [{"exportId": "export-1", "routed": 3, "buffered": 0, "loaded": 2, "deadLettered": 1, "expired": 1}],
     }
 
 

@@ -13,6 +13,8 @@ from app.model.dead_letter import DeadLetter
 from app.model.draft import ExportDraft, ReceiverDraft
 from app.model.event import Event
 from app.model.export import Export
+from app.model.file import FileState
+from app.model.file_status import FileStatus
 from app.model.mapping import Mapping, TableId
 from app.model.receiver import Receiver
 from app.model.task import Task, TaskStatus, TaskType
@@ -133,6 +135,31 @@ class FakeIngest:
         self.flushed.extend(exports)
 
 
+class FakeFiles:
+    """Of one export; `retried` are the ids that were asked for."""
+
+    def __init__(self) -> None:
+        self.files: list[FileStatus] = []
+        self.retried: list[str] = []
+        self.fail_with: Exception | None = None
+
+    def page(self, export: Export, offset: int, limit: int) -> Sequence[FileStatus]:
+        return [file for file in self.files if file.export == export.uid][offset : offset + limit]
+
+    def find(self, export: Export, file_id: str) -> FileStatus | None:
+        return next((file for file in self.files if (file.export, file.id) == (export.uid, file_id)), None)
+
+    def failed(self, export: Export) -> Sequence[FileStatus]:
+        return [file for file in self.files if file.export == export.uid and file.state is FileState.FAILED]
+
+    async def retry(self, export: Export, files: Sequence[FileStatus]) -> Sequence[FileStatus]:
+        if self.fail_with:
+            raise self.fail_with
+        assert all(file.export == export.uid for file in files)
+        self.retried += [file.id for file in files]
+        return files
+
+
 class FakeClock:
     def __init__(self) -> None:
         self.stamped_us = CREATED_US
@@ -152,6 +179,7 @@ class House:
     def __init__(self) -> None:
         self.definitions = FakeDefinitions()
         self.ingest = FakeIngest()
+        self.files = FakeFiles()
         self.is_ready = True
         self.clock = FakeClock()
         self.letters: list[DeadLetter] = []
@@ -163,6 +191,7 @@ class House:
             ingest=self.ingest,
             ready=lambda: self.is_ready,
             waiting_for=lambda: [] if self.is_ready else ["recovery of tables"],
+            files=self.files,
             dead_letters=self._dead_letters,
             ledger=self._ledger_of,
             check_template=_check_template,

@@ -13,6 +13,7 @@ from app.model.conditions import format_duration, format_size
 from app.model.dead_letter import DeadLetter
 from app.model.event import Event
 from app.model.export import Export
+from app.model.file_status import FileStatus
 from app.model.mapping import Mapping
 from app.model.receiver import Receiver
 from app.model.task import Task, TaskStatus
@@ -102,6 +103,31 @@ def encode_task(task: Task, public_url: str) -> Json:
     elif task.status is TaskStatus.ERROR:
         encoded["error"] = task.error
     return encoded
+
+
+def encode_files(files: Iterable[FileStatus]) -> Json:
+    """In the order given."""
+    return {"files": [_file(file) for file in files]}
+
+
+def _file(file: FileStatus) -> Json:
+    """What is empty is absent: an opened file has no id, one that loaded has no error."""
+    texts = {"id": file.id, "closedBy": file.reason, "error": file.error}
+    times = {
+        "openedAt": file.opened_us,
+        "closedAt": file.closed_us,
+        "changedAt": file.changed_us,
+        "retryAt": file.retry_at_us,
+    }
+    return {
+        "state": file.state,
+        "rows": file.rows,
+        "bytes": file.bytes,
+        "events": file.events,
+        "attempts": file.attempts,
+        **{name: text for name, text in texts.items() if text},
+        **{name: iso_ms(us) for name, us in times.items() if us},
+    }
 
 
 def encode_dead_letters(letters: Iterable[DeadLetter]) -> Json:

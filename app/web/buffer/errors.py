@@ -10,6 +10,7 @@ from aiohttp import web
 
 from app.errors import DefinitionRefused, LoadFailed, LogFailed, LogFull
 from app.model.conditions import format_size
+from app.model.file import FileState
 from app.web import errors
 from app.web.body import ENCODINGS_READ
 from app.web.buffer.error_names import ERRORS, full_name
@@ -47,6 +48,17 @@ def wrong_secret(receiver_id: str) -> BufferRefusal:
 def export_not_found(export_id: str) -> BufferRefusal:
     """No such export."""
     return BufferRefusal(HTTPStatus.NOT_FOUND, "exportNotFound", f'export "{export_id}" not found in the receiver')
+
+
+def file_not_found(file_id: str) -> BufferRefusal:
+    """No such file among those that are listed."""
+    return BufferRefusal(HTTPStatus.NOT_FOUND, "fileNotFound", f'file "{file_id}" not found in the export')
+
+
+def file_not_failed(file_id: str, state: FileState) -> BufferRefusal:
+    """There is nothing to try again."""
+    message = f'file "{file_id}" is {state}, only a failed file can be tried again'
+    return BufferRefusal(HTTPStatus.CONFLICT, "fileNotFailed", message)
 
 
 def task_not_found(task_id: str) -> BufferRefusal:

@@ -5,13 +5,9 @@ from aiohttp import web
 from app.web.buffer.access import authorize, export_of, read_payload, receiver_of
 from app.web.buffer.answers import answer_json, encode_dead_letters, encode_export, encode_task
 from app.web.buffer.drafts import check_templates, export_change, export_draft
+from app.web.buffer.paging import page_of
 from app.web.buffer.payloads import CreateExportPayload, UpdateExportPayload
-from app.web.buffer.violations import not_an_integer, out_of_range, refuse
 from app.web.doors import Doors
-
-DEAD_LETTERS_LIMIT, DEAD_LETTERS_LIMIT_MAX = 100, 1000
-OFFSET_MAX = 10**9
-DIGITS_MAX = 10
 
 
 async def create_export(doors: Doors, request: web.Request) -> web.Response:
@@ -59,17 +55,5 @@ async def delete_export(doors: Doors, request: web.Request) -> web.Response:
 async def list_dead_letters(doors: Doors, request: web.Request) -> web.Response:
     """`GET /v1/receivers/{receiverId}/exports/{exportId}/dead-letters`."""
     _, export = await export_of(doors, request)
-    offset = _whole_number(request, "offset", 0, 0, OFFSET_MAX)
-    limit = _whole_number(request, "limit", DEAD_LETTERS_LIMIT, 1, DEAD_LETTERS_LIMIT_MAX)
+    offset, limit = page_of(request)
     return answer_json(200, encode_dead_letters(await doors.dead_letters(export, offset, limit)))
-
-
-def _whole_number(request: web.Request, name: str, default: int, least: int, most: int) -> int:
-    text = request.query.get(name)
-    if text is None:
-        return default
-    if not text.isascii() or not text.isdecimal() or len(text) > DIGITS_MAX:
-        raise refuse([not_an_integer(name, text)])
-    if not least <= int(text) <= most:
-        raise refuse([out_of_range(name, int(text), least, most)])
-    return int(text)

@@ -5,8 +5,8 @@ from importlib.metadata import version
 from app.web.buffer.batches import BATCH_EVENTS_MAX
 from app.web.buffer.error_names import ERRORS, full_name
 from app.web.buffer.event_keys import IDEMPOTENCY_KEY, KEY_CHARACTERS_MAX
-from app.web.buffer.exports import DEAD_LETTERS_LIMIT, DEAD_LETTERS_LIMIT_MAX, OFFSET_MAX
 from app.web.buffer.import_event import INTEGER_DIGITS_MAX, SECRET_CHARACTERS
+from app.web.buffer.paging import LIMIT, LIMIT_MAX, OFFSET_MAX
 from app.web.buffer.payloads import (
     CreateExportPayload,
     CreateReceiverPayload,
@@ -19,6 +19,7 @@ from app.web.buffer.shapes import (
     Error,
     Export,
     Exports,
+    Files,
     Flush,
     Index,
     Ledger,
@@ -76,6 +77,7 @@ CONTRACT = Contract(
         "exportId": Parameter(
             "exportId", "path", "The export.", {"type": "string", "minLength": 1, "examples": ["orders"]}
         ),
+        "fileId": Parameter("fileId", "path", "The file.", {"type": "string", "minLength": 1}),
         "taskId": Parameter(
             "taskId", "path", "The task. It holds slashes, which stand as they are.", {"type": "string", "minLength": 1}
         ),
@@ -111,6 +113,20 @@ _EVENT = RequestBody(
         "text/plain": "anything",
     },
     required=False,
+)
+_PAGE = (
+    Parameter(
+        "offset",
+        "query",
+        "So many are passed over.",
+        {"type": "integer", "minimum": 0, "maximum": OFFSET_MAX, "default": 0},
+    ),
+    Parameter(
+        "limit",
+        "query",
+        "At most so many are listed.",
+        {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT},
+    ),
 )
 _TASK = "A task: ask at its `url` until it is finished."
 
@@ -300,6 +316,32 @@ FLUSH = Operation(
     answer=Answer(202, "It is asked for.", Flush),
     errors=_errors(*_EXPORT, "tooManyRequests"),
 )
+LIST_FILES = Operation(
+    id="ListFiles",
+    tag=DATA,
+    summary="List the files of an export",
+    description="In the order in which they load. All that are not finished, the last that were loaded, the last that "
+    "were dropped, and at the end what is buffered. It may be some moments old.",
+    answer=Answer(200, "A page of files.", Files),
+    errors=_errors(*_EXPORT, "invalidFieldType", "invalidRange"),
+    parameters=_PAGE,
+)
+RETRY_FILES = Operation(
+    id="RetryFiles",
+    tag=DATA,
+    summary="Try to load again what failed",
+    description="At once, and not as late as `retryAt` says. Files that wait behind a failed one follow it.",
+    answer=Answer(202, "What is tried again; it may be nothing.", Files),
+    errors=_errors(*_EXPORT, "tooManyRequests"),
+)
+RETRY_FILE = Operation(
+    id="RetryFile",
+    tag=DATA,
+    summary="Try to load a file again",
+    description="As RetryFiles, one file only.",
+    answer=Answer(202, "What is tried again.", Files),
+    errors=_errors(*_EXPORT, "fileNotFound", "fileNotFailed", "tooManyRequests"),
+)
 GET_LEDGER = Operation(
     id="GetLedger",
     tag=DATA,
@@ -326,18 +368,5 @@ LIST_DEAD_LETTERS = Operation(
     description="The events that the export could not map, whole and with the reason, by arrival.",
     answer=Answer(200, "A page of dead letters.", DeadLetters),
     errors=_errors(*_EXPORT, "invalidFieldType", "invalidRange"),
-    parameters=(
-        Parameter(
-            "offset",
-            "query",
-            "So many are passed over.",
-            {"type": "integer", "minimum": 0, "maximum": OFFSET_MAX, "default": 0},
-        ),
-        Parameter(
-            "limit",
-            "query",
-            "At most so many are listed.",
-            {"type": "integer", "minimum": 1, "maximum": DEAD_LETTERS_LIMIT_MAX, "default": DEAD_LETTERS_LIMIT},
-        ),
-    ),
+    parameters=_PAGE,
 )

@@ -50,6 +50,9 @@ ROUTES = (
     Route("PATCH", EXPORT, exports.update_export, operations.UPDATE_EXPORT),
     Route("DELETE", EXPORT, exports.delete_export, operations.DELETE_EXPORT),
     Route("POST", f"{EXPORT}/flush", files.flush, operations.FLUSH),
+    Route("GET", f"{EXPORT}/files", files.list_files, operations.LIST_FILES),
+    Route("POST", f"{EXPORT}/files/retry", files.retry_files, operations.RETRY_FILES),
+    Route("POST", f"{EXPORT}/files/{{file_id}}/retry", files.retry_file, operations.RETRY_FILE),
     Route("GET", f"{EXPORT}/dead-letters", exports.list_dead_letters, operations.LIST_DEAD_LETTERS),
     Route("GET", "/v1/tasks/{task_id:(?s:.+)}", receivers.get_task, operations.GET_TASK),
 )

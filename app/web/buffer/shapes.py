@@ -10,6 +10,7 @@ from pydantic.alias_generators import to_camel
 from pydantic.json_schema import SkipJsonSchema
 
 from app.model.column import ColumnType
+from app.model.file import FileState, FlushReason
 from app.model.task import TaskStatus, TaskType
 from app.web.buffer.error_names import ERRORS
 
@@ -135,6 +136,29 @@ class Task(Shape):
     outputs: Annotated[TaskOutputs | Absent, Field(description="With success.")] = None
 
 
+class File(Shape):
+    """What is loaded together."""
+
+    id: Annotated[str | Absent, Field(description="Once it is closed.")] = None
+    state: FileState
+    rows: Count
+    bytes: Annotated[Count, Field(description="Of CSV.")]
+    events: Count
+    attempts: Annotated[Count, Field(description="Those that failed.")]
+    closed_by: Annotated[FlushReason | Absent, Field(description="Why it was closed, once it is.")] = None
+    error: Annotated[str | Absent, Field(description="Of a file that failed or was dropped: why.")] = None
+    opened_at: Annotated[Moment, Field(description="When its first event arrived.")]
+    closed_at: Annotated[Moment | Absent, Field(description="Once it is closed.")] = None
+    changed_at: Annotated[Moment, Field(description="Since when its state is as it is.")]
+    retry_at: Annotated[Moment | Absent, Field(description="Of a failed file: when it is tried again.")] = None
+
+
+class Files(Shape):
+    """Files in the order in which they load."""
+
+    files: list[File]
+
+
 class Flush(Shape):
     """What will be loaded: all events of the export that were answered before."""
 
@@ -152,6 +176,7 @@ class ExportLedger(Shape):
     dead_lettered: Annotated[
         Count, Field(description="Could not be mapped, or their file could not be loaded in its time.")
     ]
+    expired: Annotated[Count, Field(description="Of these, those whose file could not be loaded in its time.")]
 
 
 class Ledger(Shape):
