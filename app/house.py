@@ -14,7 +14,7 @@ from mode import Service
 from pydantic import SecretStr
 
 from agents.flush_buffers import BufferedPartition, BufferingRoom, Ticker, flush_buffers
-from agents.keep_dead_letters import DeadLetterPartition, keep_dead_letters
+from agents.keep_dead_letters import DeadLetterPartition, KeepingRoom, keep_dead_letters
 from agents.keep_definitions import DefinitionsKeeper, TaskRunner, keep_definitions
 from agents.map_events import Cutter, map_events
 from agents.mapped_partition import MappedPartition, MappingRoom
@@ -24,6 +24,7 @@ from agents.worker import OwnedPartitions
 from app.admin_token import kept_admin_token
 from app.clock import MonotonicClock
 from app.crash import CrashPoints
+from app.dead_letters import DeadLetters
 from app.definitions import Definitions
 from app.destinations.registry import open_destination
 from app.destinations.thread import DestinationThread
@@ -34,7 +35,6 @@ from app.mapping.arrived import Arrived
 from app.mapping.evaluated import Evaluator
 from app.mapping.mappers import Mappers
 from app.model.column import Template
-from app.model.dead_letter import DeadLetter
 from app.model.event import Event, EventIds
 from app.model.export import Export
 from app.model.receiver import Receiver
@@ -49,7 +49,6 @@ from app.web.body import BodyReader
 from app.web.doors import Doors
 from app.web.routes import install
 from tables.buffers import BuffersTable
-from tables.dead_letters import DeadLettersTable
 from tables.files import FilesTable
 from tables.ledger import Ledger
 from tables.receivers import Receivers
@@ -94,22 +93,6 @@ class House(Service):
         self._files_table = FilesTable(self.streams)
         self._buffered = self._owned_slices(crash)
         self._filed = self._owned_files(crash, staging)
-        self._dead_letters = DeadLettersTable(self.streams)
-        self._dead = OwnedPartitions(
-            self.app,
-            DEAD_LETTERS,
-            lambda n: DeadLetterPartition(
-                self.streams, self._log, self._keeper.receivers, self._dead_letters, n
-            ).open(),
-        )
-        keep_dead_letters(self.streams, self._dead)
-        self._owned: dict[str, OwnedPartitions[Any]] = {
-            "definitions": self._task_owner,
-            "events": self._mapped,
-            "slices": self._buffered,
-            "files": self._filed,
-            "dead letters": self._dead,
-        }
         self.ingest = Ingest(
             self.streams,
             self._log,
@@ -120,6 +103,14 @@ class House(Service):
             disk_reserve_bytes=settings.disk_reserve_bytes,
             free_bytes=self._free_bytes,
         )
+        self._dead = self._owned_dead_letters(crash)
+        self._owned: dict[str, OwnedPartitions[Any]] = {
+            "definitions": self._task_owner,
+            "events": self._mapped,
+            "slices": self._buffered,
+            "files": self._filed,
+            "dead letters": self._dead,
+        }
         self._trimmer = Trimmer(
             self._log,
             self._keeper,
@@ -258,6 +249,12 @@ class House(Service):
         upload_files(self.streams, owned)
         return owned
 
+    def _owned_dead_letters(self, crash: CrashPoints) -> OwnedPartitions[DeadLetterPartition]:
+        room = KeepingRoom(self.streams, self._log, self._keeper.receivers, self.ingest, crash)
+        owned = OwnedPartitions(self.app, DEAD_LETTERS, lambda n: DeadLetterPartition(room, n).open())
+        keep_dead_letters(self.streams, owned)
+        return owned
+
     def _doors(self) -> Doors:
         return Doors(
             definitions=self.definitions,
@@ -265,7 +262,7 @@ class House(Service):
             ready=self.ready,
             waiting_for=self.waiting_for,
             files=Files(self.streams, self._log, self._files_table, self._buffers_table),
-            dead_letters=self._list_dead_letters,
+            dead_letters=DeadLetters(self.streams, self._dead, lambda: self._keeper.receivers.revision),
             ledger=self._sum_ledger,
             check_template=self._check_template,
             map_sample=self._map_sample,
@@ -278,9 +275,6 @@ class House(Service):
 
     def _is_admin(self, token: str) -> bool:
         return compare_digest(token.encode("utf-8", "replace"), self._admin_token.encode())
-
-    async def _list_dead_letters(self, export: Export, offset: int, limit: int) -> Sequence[DeadLetter]:
-        return self._dead_letters.of_export(export.uid, offset=offset, limit=limit)
 
     async def _sum_ledger(self, receiver: Receiver) -> Mapping[str, Any]:
         return msgspec.to_builtins(await self._ledger.of(receiver))  # type: ignore[no-any-return]

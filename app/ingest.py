@@ -135,6 +135,7 @@ class Ingest:
         free_bytes: Callable[[], int],
     ) -> None:
         self._log = log
+        self._revision = revision
         self._crash = crash
         self._streams = streams
         self._in_flight_bytes_max = in_flight_bytes_max
@@ -173,6 +174,19 @@ class Ingest:
         await self._make_sure_of_room(0)
         await self._markers.send(exports)
         self._crash.reach("marked")
+
+    async def repeat(self, events: Sequence[Event], revision: int, done: NewRecord) -> None:
+        """Let events of one receiver come again; behind them, in the same append, goes the record that says so.
+
+        They go out under `revision` of the definitions or a later one. Raises LogFull, LogFailed.
+        """
+        records = [done]
+        if events:
+            await self._make_sure_of_room(sum(event.size_bytes for event in events))
+            value = encode_pack(max(revision, self._revision()), events)
+            home = self._streams.partition_of(events[0].receiver)
+            records.insert(0, NewRecord(EVENTS, home, None, value, PACK_HEADERS))
+        await self._log().append(records)
 
     def _lane(self, receiver: Receiver, events: Sequence[Event]) -> Lane:
         """Events with a key go to their receiver's own partition, so that one mapper meets all that may be repeats."""

@@ -1,89 +1,132 @@
-"""The dead letters, in a changelog-backed table, with an index by export in memory."""
+"""The dead letters of one partition of their log: which stand is in memory, what they say is read from the log."""
 
-from bisect import insort
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 
-from app.model.dead_letter import DeadLetter, decode_dead_letter, encode_dead_letter
-from app.streams import Streams
+from faust.types import TP
 
-LETTERS_PER_EXPORT_MAX = 100_000
-BYTES_PER_EXPORT_MAX = 256 * 1024 * 1024
+from app.model.dead_letter import DeadLetter
+from app.model.letter_record import LettersTold, decode_letter_record, is_letter
+from app.streams import DEAD_LETTERS
+from app.transports.log import Log, Run, read_all
+from tables.standing_letters import ExportLetters, Standing, StandingLetters, Told
+
 PAGE_BYTES_MAX = 8 * 1024 * 1024
+READ_BYTES_MAX = 4 * 1024 * 1024
 
 
-class Entry(NamedTuple):
-    """A letter in the index, by arrival."""
+class DeadLettersView:
+    """`standing` is what the log says until where it was read."""
 
-    arrival_us: int
-    key: str
-    bytes: int
+    def __init__(self, log: Callable[[], Log], partition: int, is_deleted: Callable[[str], bool]) -> None:
+        self._log = log
+        self._tp = TP(DEAD_LETTERS, partition)
+        self._is_deleted = is_deleted
+        self._begun: LettersTold | None = None  # what was told before the first record of the log
+        self.standing = StandingLetters(is_deleted)
 
+    async def read(self) -> None:
+        """Fold the log to its end; from its beginning, if another owner has deleted unread ones. Raises LogFailed."""
+        first, _ = await self._log().bounds(self._tp)
+        if self._begun is None or first > self.standing.position:
+            await self._begin(first)
+        while (run := await self._log().read(self._tp, self.standing.position, bytes_max=READ_BYTES_MAX)).records:
+            self.take(run)
 
-class DeadLettersTable:
-    """`DeadLetter.key` → the letter. Written only by the agent that reads the log of dead letters.
+    async def _begin(self, first: int) -> None:
+        begun = LettersTold(first, ()) if first == 0 else await self._told_before(first)
+        self.standing, self._begun = StandingLetters(self._is_deleted, begun), begun
 
-    Each export keeps its newest letters, up to a number and a size.
-    """
+    async def _told_before(self, first: int) -> LettersTold:
+        """What was written down before the log was deleted up to `first`; earlier versions wrote down nothing."""
+        async for entry in read_all(self._log(), self._tp):
+            if not is_letter(entry.value or b""):
+                record = decode_letter_record(entry.value or b"")
+                if isinstance(record, LettersTold) and record.end == first:
+                    return record
+        return LettersTold(first, ())
 
-    def __init__(self, streams: Streams) -> None:
-        self._table: Any = streams.app.Table(
-            "dead_letters", partitions=streams.partitions, key_type=str, value_type=bytes
-        )
-        self._index: dict[str, list[Entry]] = {}
-        self._bytes: dict[str, int] = {}
+    def take(self, run: Run) -> None:
+        """Fold a run, unless it begins beyond what was read."""
+        if run.first > self.standing.position:
+            return
+        for record in run.records:
+            value = record.value or b""
+            if record.offset >= self.standing.position:
+                self.standing.apply(record.offset, len(value), decode_letter_record(value))
 
-    def index(self, is_mine: Callable[[str], bool]) -> int:
-        """Make the index of these exports (by uid) again from what the table holds; how many letters there are."""
-        for export in [export for export in self._index if is_mine(export)]:
-            del self._index[export], self._bytes[export]
-        count = 0
-        for key, value in self._table.items():
-            if is_mine(key.partition("/")[0]):
-                self._add(decode_dead_letter(value), len(value))
-                count += 1
-        return count
-
-    def set(self, letter: DeadLetter) -> int:
-        """Only inside the agent, at an event of the export's partition. How many older letters had to go for it."""
-        value = encode_dead_letter(letter)
-        if letter.key not in self._table:
-            self._add(letter, len(value))
-        self._table[letter.key] = value
-        gone = 0
-        entries = self._index[letter.export]
-        while len(entries) > LETTERS_PER_EXPORT_MAX or self._bytes[letter.export] > BYTES_PER_EXPORT_MAX:
-            oldest = entries.pop(0)
-            self._bytes[letter.export] -= oldest.bytes
-            self._table.pop(oldest.key, None)
-            gone += 1
-        return gone
-
-    def forget_export(self, export_uid: str) -> None:
-        """Only inside the agent, as `set`: all letters of an export that was deleted."""
-        for entry in self._index.pop(export_uid, []):
-            self._table.pop(entry.key, None)
-        self._bytes.pop(export_uid, None)
-
-    def exports(self) -> list[str]:
-        """The uids of the exports that have letters."""
-        return list(self._index)
-
-    def holds(self, letter: DeadLetter) -> bool:
-        """Whether it is there still."""
-        return letter.key in self._table
-
-    def of_export(self, export_uid: str, *, offset: int, limit: int) -> list[DeadLetter]:
-        """By arrival, from the `offset`-th on, at most `limit`, and no more than a page of bytes unless it is one."""
-        letters: list[DeadLetter] = []
-        bytes_left = PAGE_BYTES_MAX
-        for entry in self._index.get(export_uid, [])[offset : offset + limit]:
-            bytes_left -= entry.bytes
-            if letters and bytes_left < 0:
+    async def dealt_with(self) -> LettersTold | None:
+        """What is to be written down before the log is deleted up to its `end`; None if that is not worth it."""
+        first, _ = await self._log().bounds(self._tp)
+        if self._begun is None or self._begun.end != first:
+            return None  # another owner is at it
+        needed_from, end, worth_it = self.standing.needed_from(), first, False
+        told = Told(self._begun)
+        for entry in (await self._log().read(self._tp, first, bytes_max=READ_BYTES_MAX)).records:
+            if entry.offset >= needed_from:
                 break
-            letters.append(decode_dead_letter(self._table[entry.key]))
-        return letters
+            record = decode_letter_record(entry.value or b"")
+            if isinstance(record, DeadLetter):
+                told.is_news(record)
+            worth_it = worth_it or not isinstance(record, LettersTold)
+            end = entry.offset + 1
+        told.forget(self._is_deleted)
+        return told.before(end) if worth_it else None
 
-    def _add(self, letter: DeadLetter, size_bytes: int) -> None:
-        insort(self._index.setdefault(letter.export, []), Entry(letter.event.arrival_us, letter.key, size_bytes))
-        self._bytes[letter.export] = self._bytes.get(letter.export, 0) + size_bytes
+    def trimmed(self, told: LettersTold) -> None:
+        """The log was deleted up to the `end` of what was written down."""
+        self._begun = told
+
+    async def page(self, export: str, *, offset: int, limit: int) -> list[DeadLetter]:
+        """By arrival, from the `offset`-th on, at most `limit`, and no more than a page of bytes unless it is one."""
+        wanted = first_of(self._of(export).by_arrival[offset : offset + limit], bytes_max=PAGE_BYTES_MAX)
+        by_offset = {letter.id: letter for letter in await self.letters(sorted(wanted, key=_offset))}
+        return [by_offset[one.id] for one in wanted if one.id in by_offset]
+
+    async def find(self, export: str, letter_id: str) -> DeadLetter | None:
+        """The letter, if it stands."""
+        found = self._of(export).by_id.get(letter_id)
+        letters = [] if found is None else await self.letters([found])
+        return letters[0] if letters else None
+
+    async def letters(self, wanted: Sequence[Standing]) -> list[DeadLetter]:
+        """What they say, in the order of the log, in which they are given; without those deleted meanwhile."""
+        found: list[DeadLetter] = []
+        for stretch in _stretches(wanted):
+            offset, end = stretch[0].offset, stretch[-1].offset + 1
+            while offset < end:
+                bytes_max = sum(letter.bytes for letter in stretch if letter.offset >= offset)
+                run = await self._log().read(self._tp, offset, bytes_max=bytes_max)
+                records = [decode_letter_record(record.value or b"") for record in run.records if record.offset < end]
+                found += [letter for letter in records if isinstance(letter, DeadLetter)]
+                offset = run.next if run.records else end
+        return found
+
+    def _of(self, export: str) -> ExportLetters:
+        return self.standing.exports.get(export) or ExportLetters()
+
+
+def first_of(letters: Iterable[Standing], *, bytes_max: int) -> list[Standing]:
+    """As many as have no more bytes, but one."""
+    chosen: list[Standing] = []
+    for letter in letters:
+        bytes_max -= letter.bytes
+        if chosen and bytes_max < 0:
+            break
+        chosen.append(letter)
+    return chosen
+
+
+def _stretches(letters: Sequence[Standing]) -> Iterator[Sequence[Standing]]:
+    """Parted where one does not follow the other in the log."""
+    begin = 0
+    for index, (one, next_one) in enumerate(zip(letters, islice(letters, 1, None), strict=False), start=1):
+        if next_one.offset != one.offset + 1:
+            yield letters[begin:index]
+            begin = index
+    if letters:
+        yield letters[begin:]
+
+
+def _offset(letter: Standing) -> int:
+    return letter.offset

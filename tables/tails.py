@@ -11,6 +11,7 @@ from faust.types import TP
 from app import clock
 from app.errors import LogFailed
 from app.model.dead_letter import decode_dead_letter
+from app.model.letter_record import is_letter
 from app.model.receiver import Receiver
 from app.model.tail import Ended, Ending, Heartbeat, Listening, Skipped, TailLine
 from app.model.times import iso_ms
@@ -192,8 +193,9 @@ class Tails:
         tp = TP(DEAD_LETTERS, number)
         while (run := await self._log().read(tp, self._letters_next[number], bytes_max=READ_BYTES_MAX)).records:
             for record in run.records:
-                if self._concerns(record.key or b""):
-                    letter = decode_dead_letter(record.value or b"")
+                value = record.value or b""
+                if is_letter(value) and self._concerns(record.key or b""):
+                    letter = decode_dead_letter(value)
                     self._partitions[letter.partition].hear(letter)
             self._letters_next[number] = run.next
 

@@ -24,6 +24,11 @@ class DeadLetter(msgspec.Struct, frozen=True):
         return Position(self.log_id, self.partition, self.offset, self.index)
 
     @property
+    def id(self) -> str:
+        """Its name among those of its export."""
+        return "-".join(map(str, self.position))
+
+    @property
     def key(self) -> str:
         """Unique among all dead letters."""
         return f"{self.export}/{self.position}"

@@ -105,6 +105,22 @@ class Files(Protocol):
         """Have these tried again now, and give them as they stand then; raises LogFull or LogFailed."""
 
 
+class DeadLetters(Protocol):
+    """The events that exports could not map. Calls raise LogFailed; those that change something, LogFull too."""
+
+    async def page(self, export: Export, offset: int, limit: int) -> Sequence[DeadLetter]:
+        """By arrival, from the `offset`-th on, at most `limit`."""
+
+    async def find(self, export: Export, letter_id: str) -> DeadLetter | None:
+        """The letter of this id."""
+
+    async def replay(self, export: Export, letter_id: str | None = None) -> int:
+        """Let one letter, or all that are there, come again; how many these are."""
+
+    async def discard(self, export: Export, letter_id: str | None = None) -> int:
+        """Forget one letter, or all that are there; how many these are."""
+
+
 class Clock(Protocol):
     """Gives out times."""
 
@@ -119,9 +135,9 @@ class Clock(Protocol):
 class Doors:
     """`ready` is asked by every request, so it must be cheap; `waiting_for` says in words what is not ready yet.
 
-    `dead_letters` takes an offset and a limit. `check_template` raises MappingFailed when a template's program cannot
-    work, whatever the event. `map_sample` maps one event as the export would, and stores nothing. `is_admin` compares
-    a token with the admin token in constant time. `tail` listens to a receiver, unless too many listen.
+    `check_template` raises MappingFailed when a template's program cannot work, whatever the event. `map_sample` maps
+    one event as the export would, and stores nothing. `is_admin` compares a token with the admin's in constant time.
+    `tail` listens to a receiver, unless too many listen.
     """
 
     definitions: Definitions
@@ -129,7 +145,7 @@ class Doors:
     ready: Callable[[], bool]
     waiting_for: Callable[[], Sequence[str]]
     files: Files
-    dead_letters: Callable[[Export, int, int], Awaitable[Sequence[DeadLetter]]]
+    dead_letters: DeadLetters
     ledger: Callable[[Receiver], Awaitable[Mapping[str, Any]]]
     check_template: Callable[[Template], Awaitable[None]]
     map_sample: Callable[[Export, Event], Awaitable[Row | MappingFailed]]

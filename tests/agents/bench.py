@@ -6,16 +6,19 @@ from typing import Any
 from faust.types import TP
 
 from agents.flush_buffers import BufferedPartition, BufferingRoom
+from agents.keep_dead_letters import DeadLetterPartition, KeepingRoom
 from agents.keep_definitions import DefinitionsKeeper
 from agents.mapped_partition import MappedPartition, MappingRoom
 from agents.upload_files import FiledPartition, LoadingRoom
 from app.crash import CrashPoints
 from app.destinations.thread import DestinationThread
+from app.ingest import Ingest
 from app.model.change import Change, CreateReceiver, FinishTask, StartTask, TaskWork, encode_change
 from app.model.cut import CutRecord, decode_cut, encode_cut
-from app.model.dead_letter import decode_dead_letter
-from app.model.event import Event, encode_pack
+from app.model.dead_letter import DeadLetter
+from app.model.event import Event, decode_pack, encode_pack
 from app.model.file import FileRecord, decode_file, encode_file
+from app.model.letter_record import LetterRecord, decode_letter_record, encode_letter_record
 from app.model.receiver import Receiver
 from app.model.slice import Flush, Slice, SliceRecord, decode_slice, encode_slice
 from app.model.task import Task, TaskType
@@ -41,6 +44,7 @@ from tests.fakes import (
 
 FAR_FUTURE_US = 1 << 60
 RETENTION_S = 10.0**11
+LOG_BYTES_MAX = 1 << 30
 EVENTS_TP = TP(EVENTS, 0)
 
 
@@ -108,8 +112,15 @@ class Bench:
         return [decode_file(record.value or b"") for record in self.store.records(FILES)]
 
     def dead(self) -> list[str]:
-        records = self.store.records(DEAD_LETTERS)
-        return [decode_dead_letter(record.value or b"").event.body.decode() for record in records]
+        records = [decode_letter_record(record.value or b"") for record in self.store.records(DEAD_LETTERS)]
+        return [record.event.body.decode() for record in records if isinstance(record, DeadLetter)]
+
+    def put_letter(self, record: LetterRecord) -> int:
+        return self.put(DEAD_LETTERS, encode_letter_record(record))
+
+    def replayed(self) -> list[Event]:
+        packs = [decode_pack(record.value or b"") for record in self.store.records(EVENTS)]
+        return [event for pack in packs for event in pack.events if event.replay is not None]
 
     def rows(self, part: Slice) -> list[str | None]:
         return [row[0] for row in decode_rows(self.staging.history[part.staged.name])]
@@ -151,6 +162,17 @@ class Worker:
             crash=crash,
             failed_files_retention_s=bench.retention_s,
         )
+        ingest = Ingest(
+            self.streams,
+            lambda: self.log,
+            lambda: self.keeper.receivers.revision,
+            crash,
+            in_flight_bytes_max=1 << 30,
+            log_bytes_max=LOG_BYTES_MAX,
+            disk_reserve_bytes=0,
+            free_bytes=lambda: 1 << 40,
+        )
+        self.keeping = KeepingRoom(self.streams, lambda: self.log, self.keeper.receivers, ingest, crash)
         self.files_table = FilesTable(self.streams)
         self.buffers_table = BuffersTable(self.streams)
         self._keeping = asyncio.ensure_future(self._keep())
@@ -172,6 +194,9 @@ class Worker:
 
     async def buffered(self) -> BufferedPartition:
         return await BufferedPartition(self.buffering, self.buffers_table, 0).open()
+
+    async def letters(self) -> DeadLetterPartition:
+        return await DeadLetterPartition(self.keeping, 0).open()
 
     async def filed(self) -> FiledPartition:
         return await FiledPartition(self.loading, self.files_table, 0).open()

@@ -13,6 +13,7 @@ POINTS = (
     "announced-again",
     "slice-read",
     "flushed",
+    "replayed",
     "before-load",
     "loaded",
     "slices-deleted",

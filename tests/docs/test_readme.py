@@ -85,7 +85,11 @@ async def test_the_page_of_the_house_api_works_when_it_is_pasted(server: Server)
 
 async def test_the_page_of_the_buffer_api_works_when_it_is_pasted(server: Server) -> None:
     said = await paste(DOCS / "apis" / "buffer.md", server)
-    assert sorted(rows_of(server, 'SELECT page, title FROM "in.c-web.pages"')) == [("/a", "A again"), ("/b", "?")]
+    assert sorted(rows_of(server, 'SELECT page, title FROM "in.c-web.pages"')) == [
+        ("/a", "A again"),
+        ("/b", "?"),
+        ("no page at all", "127.0.0.1"),
+    ]
     assert len(rows_of(server, 'SELECT * FROM "in.c-web.raw"')) == 4
     assert '"reason":"Unsupported content type' in said
     (ledger,) = blocks(DOCS / "apis" / "buffer.md", "json")

@@ -11,6 +11,7 @@ from app.errors import LogFailed
 from app.model.cut import Cut, ExportCounts, Life, encode_cut
 from app.model.dead_letter import DeadLetter, encode_dead_letter
 from app.model.event import Event, Replay, encode_pack
+from app.model.letter_record import DiscardLetters, encode_letter_record
 from app.model.staged import StagedFile
 from app.model.tail import Came, Ended, Ending, ExportFate, Fate, Fated, Listening, Skipped, TailLine
 from app.streams import CUTS, DEAD_LETTERS, EVENTS
@@ -117,6 +118,15 @@ async def test_a_letter_that_is_announced_twice_counts_once(stage: Stage, tail: 
     stage.die("y", 1)
     told = [await line(tail) for _ in range(4)]
     assert sum(isinstance(one, Fated) for one in told) == 2
+
+
+async def test_what_is_asked_of_letters_is_passed_over(stage: Stage, tail: Tail) -> None:
+    stage.store.add(NewRecord(DEAD_LETTERS, 0, b"y", encode_letter_record(DiscardLetters("y", None))))
+    stage.push(an_event("1"))
+    stage.cut(1, letters={"y": 1})
+    stage.die("y", 0)
+    assert isinstance(await line(tail), Came)
+    assert isinstance(await line(tail), Fated)
 
 
 async def test_others_letters_are_not_waited_for(stage: Stage, tail: Tail) -> None:

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from web_fakes import CREATED_US, PROJECT, PUBLIC_URL, SECRET, TOKEN, a_receiver, a_task, an_export, finished
 from yarl import URL
 
-from app.errors import DefinitionRefused
+from app.errors import DefinitionRefused, LogFull
 from app.model.dead_letter import DeadLetter
 from app.model.event import Event
 from app.model.receiver import Deduplication
@@ -179,7 +179,7 @@ async def test_dead_letters_keep_the_whole_event(client, house, auth) -> None:
     headers = (("Content-Type", "text/plain"), ("X-A", "1"))
     text = Event("uid-receiver-1", CREATED_US, "1.2.3.4", headers, b"caf\xc3\xa9")
     binary = Event("uid-receiver-1", CREATED_US, "1.2.3.4", headers, b"\xff")
-    house.letters = [
+    house.letters.there = [
         DeadLetter("uid-export-1", "log", 0, offset, 0, "no such path", event)
         for offset, event in enumerate((text, binary))
     ]
@@ -191,10 +191,79 @@ async def test_dead_letters_keep_the_whole_event(client, house, auth) -> None:
     }
     assert await response.json() == {
         "deadLetters": [
-            {"id": "log/0/0/0", "reason": "no such path", "event": {**event, "body": "café"}},
-            {"id": "log/0/1/0", "reason": "no such path", "event": {**event, "bodyBase64": "/w=="}},
+            {"id": "log-0-0-0", "reason": "no such path", "event": {**event, "body": "café"}},
+            {"id": "log-0-1-0", "reason": "no such path", "event": {**event, "bodyBase64": "/w=="}},
         ]
     }
+    one = await client.get("/v1/receivers/receiver-1/exports/export-1/dead-letters/log-0-1-0", headers=auth)
+    assert await one.json() == (await response.json())["deadLetters"][1]
+
+
+LETTERS = "/v1/receivers/receiver-1/exports/export-1/dead-letters"
+
+
+def two_letters(house) -> list[DeadLetter]:
+    event = Event("uid-receiver-1", CREATED_US, "1.2.3.4", (), b"{}")
+    house.letters.there = [DeadLetter("uid-export-1", "log", 0, offset, 0, "no path", event) for offset in range(2)]
+    return list(house.letters.there)
+
+
+async def test_a_dead_letter_is_replayed_and_is_there_no_more(client, house, auth) -> None:
+    first, second = two_letters(house)
+    response = await client.post(f"{LETTERS}/log-0-0-0/replay", headers=auth)
+    assert (response.status, await response.json()) == (202, {"id": "log-0-0-0"})
+    assert (house.letters.replayed, house.letters.there) == ([first], [second])
+
+
+async def test_all_dead_letters_are_replayed_and_counted(client, house, auth) -> None:
+    letters = two_letters(house)
+    for count in (2, 0):
+        response = await client.post(f"{LETTERS}/replay", headers=auth)
+        assert (response.status, await response.json()) == (202, {"deadLetters": count})
+    assert (house.letters.replayed, house.letters.there) == (letters, [])
+
+
+async def test_a_dead_letter_is_discarded(client, house, auth) -> None:
+    _, second = two_letters(house)
+    response = await client.delete(f"{LETTERS}/log-0-0-0", headers=auth)
+    assert (response.status, await response.read()) == (200, b"")
+    assert (house.letters.replayed, house.letters.there) == ([], [second])
+
+
+async def test_all_dead_letters_are_discarded_and_counted(client, house, auth) -> None:
+    two_letters(house)
+    response = await client.delete(LETTERS, headers=auth)
+    assert (response.status, await response.json()) == (200, {"deadLetters": 2})
+    assert (house.letters.replayed, house.letters.there) == ([], [])
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", ""), ("POST", "/replay"), ("DELETE", "")])
+async def test_a_dead_letter_that_is_not_there_is_said_not_to_be(client, house, auth, method, path) -> None:
+    two_letters(house)
+    response = await client.request(method, f"{LETTERS}/log-0-9-0{path}", headers=auth)
+    assert await response.json() == {
+        "statusCode": 404,
+        "error": "buffer.deadLetterNotFound",
+        "message": 'Dead letter "log-0-9-0" not found in the export.',
+    }
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "/replay"), ("POST", "/x/replay"), ("DELETE", ""), ("DELETE", "/x"), ("GET", "/x")],
+)
+async def test_dead_letters_are_opened_by_the_token_only(client, house, method, path) -> None:
+    two_letters(house)
+    response = await client.request(method, LETTERS + path, headers={"X-StorageApi-Token": "wrong"})
+    assert response.status == 401
+    assert len(house.letters.there) == 2
+
+
+async def test_a_log_without_room_takes_no_replay(client, house, auth) -> None:
+    two_letters(house)
+    house.letters.fail_with = LogFull("no room")
+    response = await client.post(f"{LETTERS}/replay", headers=auth)
+    assert (response.status, response.headers["Retry-After"]) == (429, "1")
 
 
 @pytest.mark.parametrize(

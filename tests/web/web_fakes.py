@@ -173,6 +173,36 @@ class FakeClock:
         return self.time_us
 
 
+class FakeDeadLetters:
+    """Letters in a list; `replayed` remembers those that were to come again."""
+
+    def __init__(self) -> None:
+        self.there: list[DeadLetter] = []
+        self.replayed: list[DeadLetter] = []
+        self.fail_with: Exception | None = None
+
+    async def page(self, export: Export, offset: int, limit: int) -> list[DeadLetter]:
+        return self._named(export, None)[offset : offset + limit]
+
+    async def find(self, export: Export, letter_id: str) -> DeadLetter | None:
+        return next(iter(self._named(export, letter_id)), None)
+
+    async def replay(self, export: Export, letter_id: str | None = None) -> int:
+        taken = self._named(export, letter_id)
+        self.replayed += taken
+        return await self.discard(export, letter_id)
+
+    async def discard(self, export: Export, letter_id: str | None = None) -> int:
+        if self.fail_with:
+            raise self.fail_with
+        taken = self._named(export, letter_id)
+        self.there = [letter for letter in self.there if letter not in taken]
+        return len(taken)
+
+    def _named(self, export: Export, letter_id: str | None) -> list[DeadLetter]:
+        return [one for one in self.there if one.export == export.uid and letter_id in {None, one.id}]
+
+
 class House:
     """All fakes behind one set of doors."""
 
@@ -182,7 +212,7 @@ class House:
         self.files = FakeFiles()
         self.is_ready = True
         self.clock = FakeClock()
-        self.letters: list[DeadLetter] = []
+        self.letters = FakeDeadLetters()
         self.ledger = ReceiverLedger(accepted=0, deduplicated=0, unrouted=0, routed=0, exports=())
         self.tails: list[Tail] = []
         self.tails_max = 1
@@ -192,7 +222,7 @@ class House:
             ready=lambda: self.is_ready,
             waiting_for=lambda: [] if self.is_ready else ["recovery of tables"],
             files=self.files,
-            dead_letters=self._dead_letters,
+            dead_letters=self.letters,
             ledger=self._ledger_of,
             check_template=_check_template,
             map_sample=_map_sample,
@@ -202,9 +232,6 @@ class House:
             public_url=PUBLIC_URL,
             bodies=BodyReader(MIB, s_max=0.5, unfinished_bytes_max=4 * MIB),
         )
-
-    async def _dead_letters(self, export: Export, offset: int, limit: int) -> list[DeadLetter]:
-        return [letter for letter in self.letters if letter.export == export.uid][offset : offset + limit]
 
     async def _ledger_of(self, receiver: Receiver) -> dict[str, object]:
         assert receiver in self.definitions.known.values()

@@ -132,11 +132,12 @@ def _file(file: FileStatus) -> Json:
 
 def encode_dead_letters(letters: Iterable[DeadLetter]) -> Json:
     """In the order given."""
-    return {"deadLetters": [_dead_letter(letter) for letter in letters]}
+    return {"deadLetters": [encode_dead_letter(letter) for letter in letters]}
 
 
-def _dead_letter(letter: DeadLetter) -> Json:
-    return {"id": str(letter.position), "reason": letter.reason, "event": _event(letter.event)}
+def encode_dead_letter(letter: DeadLetter) -> Json:
+    """With the whole event."""
+    return {"id": letter.id, "reason": letter.reason, "event": _event(letter.event)}
 
 
 def _event(event: Event) -> Json:

@@ -24,6 +24,7 @@ _MEANINGS = {
         "exportNotFound": "the receiver has no such export",
         "taskNotFound": "there is no such task",
         "fileNotFound": "there is no such file among those that are listed",
+        "deadLetterNotFound": "the export has no such dead letter, or has it no more",
         "endpointNotFound": "nothing is at this address",
     },
     HTTPStatus.METHOD_NOT_ALLOWED: {"methodNotAllowed": "the address takes other methods: the header `Allow` has them"},

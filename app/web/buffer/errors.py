@@ -66,6 +66,13 @@ def task_not_found(task_id: str) -> BufferRefusal:
     return BufferRefusal(HTTPStatus.NOT_FOUND, "taskNotFound", f'task "{task_id}" not found in the project')
 
 
+def dead_letter_not_found(letter_id: str) -> BufferRefusal:
+    """No such letter stands: discarded, replayed, or never there."""
+    return BufferRefusal(
+        HTTPStatus.NOT_FOUND, "deadLetterNotFound", f'dead letter "{letter_id}" not found in the export'
+    )
+
+
 def encode_error(error: Exception, request: web.Request, request_id: str) -> web.Response:
     """`{"statusCode", "error", "message", "exceptionId"?}`, indented by 2."""
     status, name, message, headers = _describe(error, request)

@@ -3,9 +3,8 @@
 from aiohttp import web
 
 from app.web.buffer.access import authorize, export_of, read_payload, receiver_of
-from app.web.buffer.answers import answer_json, encode_dead_letters, encode_export, encode_task
+from app.web.buffer.answers import answer_json, encode_export, encode_task
 from app.web.buffer.drafts import check_templates, export_change, export_draft
-from app.web.buffer.paging import page_of
 from app.web.buffer.payloads import CreateExportPayload, UpdateExportPayload
 from app.web.doors import Doors
 
@@ -50,10 +49,3 @@ async def delete_export(doors: Doors, request: web.Request) -> web.Response:
     match = request.match_info
     await doors.definitions.delete_export(project_id, match["receiver_id"], match["export_id"])
     return web.Response()
-
-
-async def list_dead_letters(doors: Doors, request: web.Request) -> web.Response:
-    """`GET /v1/receivers/{receiverId}/exports/{exportId}/dead-letters`."""
-    _, export = await export_of(doors, request)
-    offset, limit = page_of(request)
-    return answer_json(200, encode_dead_letters(await doors.dead_letters(export, offset, limit)))

@@ -15,7 +15,10 @@ from app.web.buffer.payloads import (
     UpdateReceiverPayload,
 )
 from app.web.buffer.shapes import (
+    DeadLetter,
     DeadLetters,
+    DeadLettersTaken,
+    DeadLetterTaken,
     Error,
     Export,
     Exports,
@@ -78,6 +81,12 @@ CONTRACT = Contract(
             "exportId", "path", "The export.", {"type": "string", "minLength": 1, "examples": ["orders"]}
         ),
         "fileId": Parameter("fileId", "path", "The file.", {"type": "string", "minLength": 1}),
+        "deadLetterId": Parameter(
+            "deadLetterId",
+            "path",
+            "The dead letter.",
+            {"type": "string", "minLength": 1, "examples": ["4f1c0a9be2d35786-0-1207-0"]},
+        ),
         "taskId": Parameter(
             "taskId", "path", "The task. It holds slashes, which stand as they are.", {"type": "string", "minLength": 1}
         ),
@@ -96,6 +105,7 @@ def _errors(*names: str) -> tuple[str, ...]:
 _TOKEN = ("missingField", "storage.tokenInvalid")
 _RECEIVER = (*_TOKEN, "receiverNotFound")
 _EXPORT = (*_RECEIVER, "exportNotFound")
+_LETTER = (*_EXPORT, "deadLetterNotFound")
 _BODY = ("badRequest", "payloadTooLarge", "unsupportedMediaType", "requestTimeout", "tooManyRequests")
 _PAYLOAD = (
     *_BODY,
@@ -369,4 +379,45 @@ LIST_DEAD_LETTERS = Operation(
     answer=Answer(200, "A page of dead letters.", DeadLetters),
     errors=_errors(*_EXPORT, "invalidFieldType", "invalidRange"),
     parameters=_PAGE,
+)
+GET_DEAD_LETTER = Operation(
+    id="GetDeadLetter",
+    tag=DATA,
+    summary="Get a dead letter",
+    description="The event, whole, and why the export could not map it.",
+    answer=Answer(200, "The dead letter.", DeadLetter),
+    errors=_errors(*_LETTER),
+)
+REPLAY_DEAD_LETTER = Operation(
+    id="ReplayDeadLetter",
+    tag=DATA,
+    summary="Replay a dead letter",
+    description="Its event is mapped again, for this export only, exactly once. The letter is listed no more; if the "
+    "event cannot be mapped now either, there is a new one.",
+    answer=Answer(202, "It comes again.", DeadLetterTaken),
+    errors=_errors(*_LETTER, "tooManyRequests"),
+)
+REPLAY_DEAD_LETTERS = Operation(
+    id="ReplayDeadLetters",
+    tag=DATA,
+    summary="Replay all dead letters of an export",
+    description="As ReplayDeadLetter, with all that are there now.",
+    answer=Answer(202, "They come again.", DeadLettersTaken),
+    errors=_errors(*_EXPORT, "tooManyRequests"),
+)
+DISCARD_DEAD_LETTER = Operation(
+    id="DiscardDeadLetter",
+    tag=DATA,
+    summary="Discard a dead letter",
+    description="Forgets it. The ledger still counts its event as dead-lettered.",
+    answer=Answer(200, "It is forgotten."),
+    errors=_errors(*_LETTER, "tooManyRequests"),
+)
+DISCARD_DEAD_LETTERS = Operation(
+    id="DiscardDeadLetters",
+    tag=DATA,
+    summary="Discard all dead letters of an export",
+    description="Forgets all that are there now. The ledger still counts their events as dead-lettered.",
+    answer=Answer(200, "They are forgotten.", DeadLettersTaken),
+    errors=_errors(*_EXPORT, "tooManyRequests"),
 )

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from app.web.buffer import credentials, exports, files, operations, receivers
+from app.web.buffer import credentials, dead_letters, exports, files, operations, receivers
 from app.web.buffer.answers import answer_json
 from app.web.buffer.documentation import DOCUMENTATION, documentation_of
 from app.web.buffer.errors import encode_error
@@ -30,6 +30,8 @@ RECEIVERS = "/v1/receivers"
 RECEIVER = "/v1/receivers/{receiver_id}"
 EXPORTS = "/v1/receivers/{receiver_id}/exports"
 EXPORT = "/v1/receivers/{receiver_id}/exports/{export_id}"
+LETTERS = "/v1/receivers/{receiver_id}/exports/{export_id}/dead-letters"
+LETTER = "/v1/receivers/{receiver_id}/exports/{export_id}/dead-letters/{dead_letter_id}"
 
 ROUTES = (
     Route("POST", "/v1/import/{project_id}/{receiver_id}/{secret}", import_event, operations.IMPORT_EVENT),
@@ -53,7 +55,12 @@ ROUTES = (
     Route("GET", f"{EXPORT}/files", files.list_files, operations.LIST_FILES),
     Route("POST", f"{EXPORT}/files/retry", files.retry_files, operations.RETRY_FILES),
     Route("POST", f"{EXPORT}/files/{{file_id}}/retry", files.retry_file, operations.RETRY_FILE),
-    Route("GET", f"{EXPORT}/dead-letters", exports.list_dead_letters, operations.LIST_DEAD_LETTERS),
+    Route("GET", LETTERS, dead_letters.list_dead_letters, operations.LIST_DEAD_LETTERS),
+    Route("DELETE", LETTERS, dead_letters.discard_dead_letters, operations.DISCARD_DEAD_LETTERS),
+    Route("POST", f"{LETTERS}/replay", dead_letters.replay_dead_letters, operations.REPLAY_DEAD_LETTERS),
+    Route("GET", LETTER, dead_letters.get_dead_letter, operations.GET_DEAD_LETTER),
+    Route("DELETE", LETTER, dead_letters.discard_dead_letter, operations.DISCARD_DEAD_LETTER),
+    Route("POST", f"{LETTER}/replay", dead_letters.replay_dead_letter, operations.REPLAY_DEAD_LETTER),
     Route("GET", "/v1/tasks/{task_id:(?s:.+)}", receivers.get_task, operations.GET_TASK),
 )
 BUFFER = Api(PREFIX, (*ROUTES, *documentation_of(ROUTES)), encode_error, headers=CORS, preflight=PREFLIGHT)

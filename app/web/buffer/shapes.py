@@ -202,7 +202,7 @@ class Event(Shape):
 class DeadLetter(Shape):
     """An event that the export could not map."""
 
-    id: Annotated[str, Field(description="The event's position.")]
+    id: Annotated[str, Field(description="Where the event died.", examples=["4f1c0a9be2d35786-0-1207-0"])]
     reason: str
     event: Event
 
@@ -211,6 +211,18 @@ class DeadLetters(Shape):
     """A page of dead letters, by arrival."""
 
     dead_letters: list[DeadLetter]
+
+
+class DeadLetterTaken(Shape):
+    """The dead letter that comes again."""
+
+    id: str
+
+
+class DeadLettersTaken(Shape):
+    """How many dead letters it was."""
+
+    dead_letters: Count
 
 
 class TriedColumn(Shape):

@@ -1,0 +1,182 @@
+"""Which dead letters stand, and which are to come again: the fold of one partition of their log.
+
+A letter may be told again at any time, and then must not be taken for a new one, for its event may have come again by
+then. The letters of an export are told in the order of the events, so of each chain it is enough to know the last.
+"""
+
+from bisect import bisect_left, insort
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+
+from app.model.dead_letter import DeadLetter
+from app.model.letter_record import (
+    DiscardLetters,
+    LetterCommand,
+    LetterRecord,
+    LettersReplayed,
+    LettersTold,
+    ReplayLetters,
+    ToldUntil,
+)
+
+LETTERS_PER_EXPORT_MAX = 100_000
+BYTES_PER_EXPORT_MAX = 256 * 1024 * 1024
+ANSWERS_KEPT_MAX = 1000
+
+
+class Told:
+    """How far each chain of letters was told."""
+
+    def __init__(self, record: LettersTold | None = None) -> None:
+        chains = record.chains if record is not None else ()
+        self._chains = {(one.export, one.log_id, one.partition): (one.offset, one.index) for one in chains}
+
+    def is_news(self, letter: DeadLetter) -> bool:
+        """Whether this letter is told for the first time; from now on it is not."""
+        chain, place = (letter.export, letter.log_id, letter.partition), (letter.offset, letter.index)
+        if self._chains.get(chain, (-1, -1)) >= place:
+            return False
+        self._chains[chain] = place
+        return True
+
+    def forget(self, is_deleted: Callable[[str], bool]) -> None:
+        """Forget the chains of deleted exports."""
+        for chain in [chain for chain in self._chains if is_deleted(chain[0])]:
+            del self._chains[chain]
+
+    def before(self, end: int) -> LettersTold:
+        """The record that says it."""
+        return LettersTold(end, tuple(ToldUntil(*chain, *last) for chain, last in self._chains.items()))
+
+
+class Standing(msgspec.Struct, frozen=True, order=True, gc=False):
+    """A letter in the log at `offset`; sorted by arrival."""
+
+    arrival_us: int
+    offset: int
+    id: str
+    bytes: int
+
+
+class ExportLetters:
+    """The letters of one export: the newest, up to a number and a size."""
+
+    def __init__(self) -> None:
+        self.by_arrival: list[Standing] = []
+        self.by_id: dict[str, Standing] = {}  # in the order of the log
+        self._bytes = 0
+
+    def add(self, letter: Standing) -> int:
+        """How many older ones had to go for it."""
+        insort(self.by_arrival, letter)
+        self.by_id[letter.id] = letter
+        self._bytes += letter.bytes
+        gone = 0
+        while len(self.by_arrival) > LETTERS_PER_EXPORT_MAX or self._bytes > BYTES_PER_EXPORT_MAX:
+            self.take(self.by_arrival[0].id)
+            gone += 1
+        return gone
+
+    def take(self, letter_id: str) -> Standing | None:
+        """Remove one, if it is there."""
+        letter = self.by_id.pop(letter_id, None)
+        if letter is not None:
+            del self.by_arrival[bisect_left(self.by_arrival, letter)]
+            self._bytes -= letter.bytes
+        return letter
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """Letters that are to come again, in the order of the log; its first are done first."""
+
+    command: ReplayLetters
+    letters: deque[Standing]
+
+
+class StandingLetters:
+    """What the records until `position` say; `told` is what those said that were deleted from the log."""
+
+    def __init__(self, is_deleted: Callable[[str], bool], told: LettersTold | None = None) -> None:
+        self._is_deleted = is_deleted
+        self._told = Told(told)
+        self.position = 0 if told is None else told.end
+        self.exports: dict[str, ExportLetters] = {}
+        self.replays: dict[int, Replay] = {}  # by the offset of the command, in the order of the log
+        self.answers: OrderedDict[int, int] = OrderedDict()  # offset of a command → how many letters it took
+        self.overflowed: Counter[str] = Counter()  # export → letters that had to go, since somebody looked
+
+    def apply(self, offset: int, size_bytes: int, record: LetterRecord) -> None:
+        """Fold the next record; one that is folded already changes nothing."""
+        if offset < self.position:
+            return
+        self.position = offset + 1
+        match record:
+            case DeadLetter():
+                self._add(offset, size_bytes, record)
+            case ReplayLetters():
+                if letters := self._take(record):
+                    self.replays[offset] = Replay(record, deque(letters))
+                self._answer(offset, len(letters))
+            case DiscardLetters():
+                self._answer(offset, len(self._take(record)))
+            case LettersReplayed():
+                self._replayed(record)
+            case LettersTold():
+                pass  # read at the start
+
+    def names(self, command: LetterCommand) -> bool:
+        """Whether a letter stands of which the command speaks."""
+        letters = self.exports.get(command.export)
+        return letters is not None and (
+            bool(letters.by_id) if command.letter is None else command.letter in letters.by_id
+        )
+
+    def forget_deleted(self) -> None:
+        """Forget the letters of exports that are deleted, those too that were to come again."""
+        for export in [export for export in self.exports if self._is_deleted(export)]:
+            del self.exports[export]
+        self._told.forget(self._is_deleted)
+        for offset in [offset for offset, replay in self.replays.items() if self._is_deleted(replay.command.export)]:
+            del self.replays[offset]
+
+    def needed_from(self) -> int:
+        """The offset before which no record is needed, but to know what was told."""
+        firsts = [next(iter(letters.by_id.values())).offset for letters in self.exports.values() if letters.by_id]
+        firsts += [replay.letters[0].offset for replay in self.replays.values()]
+        return min(firsts, default=self.position)
+
+    def _add(self, offset: int, size_bytes: int, letter: DeadLetter) -> None:
+        if self._is_deleted(letter.export) or not self._told.is_news(letter):
+            return
+        letters = self.exports.setdefault(letter.export, ExportLetters())
+        gone = letters.add(Standing(letter.event.arrival_us, offset, letter.id, size_bytes))
+        if gone:
+            self.overflowed[letter.export] += gone
+
+    def _take(self, command: LetterCommand) -> list[Standing]:
+        letters = self.exports.get(command.export)
+        if letters is None:
+            return []
+        if command.letter is None:
+            del self.exports[command.export]
+            return list(letters.by_id.values())
+        letter = letters.take(command.letter)
+        return [] if letter is None else [letter]
+
+    def _replayed(self, done: LettersReplayed) -> None:
+        replay = self.replays.get(done.command)
+        if replay is None:
+            return
+        while replay.letters and replay.letters[0].offset < done.end:
+            replay.letters.popleft()
+        if not replay.letters:
+            del self.replays[done.command]
+
+    def _answer(self, offset: int, letters: int) -> None:
+        self.answers[offset] = letters
+        if len(self.answers) > ANSWERS_KEPT_MAX:
+            self.answers.popitem(last=False)
