@@ -16,6 +16,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import msgspec
 from faust.types import TP
 
 from agents.flush_buffers import BufferedPartition, BufferingRoom
@@ -45,13 +46,16 @@ from app.model.conditions import Conditions
 from app.model.cut import Cut, decode_cut
 from app.model.dead_letter import decode_dead_letter, decode_dead_letters
 from app.model.draft import ExportChange, ExportDraft
-from app.model.event import Event, encode_pack
+from app.model.event import Event, decode_pack, encode_pack
 from app.model.export import Export
+from app.model.file import FileOutcome, FileState, RetryFile, decode_file, encode_file
+from app.model.slice import Flush, Slice, decode_slice
 from app.model.task import Task, TaskType
+from app.slicing.buffers import Buffer
 from app.slicing.csv import decode_rows
 from app.slicing.cut_log import CutLog
 from app.streams import CUTS, DEAD_LETTERS, DEFINITIONS, DEFINITIONS_TP, EVENTS, FILES, SLICES
-from app.transports.log import NewRecord
+from app.transports.log import NewRecord, Run
 from tables.buffers import BuffersTable
 from tables.files import FilesTable
 from tables.ledger import Ledger
@@ -211,6 +215,7 @@ class Worker:
                 state.offer(run, lambda end=run.next: world.acked(consumer, end))
             elif tp.topic == SLICES:
                 await state.take(run)
+                world.faults += _unflushed(self.log, state, run)
                 world.acked(consumer, run.next)
             else:
                 state.take(run)
@@ -513,6 +518,8 @@ class World:
             (3, self._cut),
             (3, self._tick),
             (0.7, self._trim),
+            (0.7, self._flush),
+            (0.5, self._retry),
         ]
         if self.plan.deaths:
             acts.append((0.3, self._die))
@@ -539,6 +546,24 @@ class World:
             events.append(an_event(body, receiver, self.now_us))
         offset = self.store.add(NewRecord(EVENTS, partition, None, encode_pack(revision, events)))
         self.accepted.append(Accepted(partition, offset, revision, tuple(events)))
+
+    def _flush(self) -> None:
+        """As the doors: a marker in every partition."""
+        if len(self.taken_over) == PARTITIONS:
+            named = [self.random.choice([f"x{number + 1}" for number in range(self.exports_made)])]
+            revision = self.store.partitions[DEFINITIONS_TP].end
+            for partition in range(PARTITIONS):
+                self.store.add(NewRecord(EVENTS, partition, None, encode_pack(revision, (), named)))
+
+    def _retry(self) -> None:
+        """As the doors, of a file that has failed once."""
+        records = [decode_file(record.value or b"") for record in self.store.all_records(FILES)]
+        failed = [one for one in records if isinstance(one, FileOutcome) and one.state is FileState.FAILED]
+        if failed:
+            one = self.random.choice(failed)
+            partition = fake_streams(PARTITIONS).partition_of(one.export)
+            value = encode_file(RetryFile(one.id, one.export, self._clock_us))
+            self.store.add(NewRecord(FILES, partition, one.export.encode(), value))
 
     def _change(self, work: TaskWork, kind: TaskType) -> None:
         task = Task(f"task-{self.store.partitions[DEFINITIONS_TP].end}-{self.events_made}", 1, kind, 0, "r")
@@ -762,13 +787,14 @@ class World:
         return slices
 
     def cuts(self) -> list[Cut]:
-        valid = []
-        for partition in range(PARTITIONS):
-            cut_log = CutLog()
-            for record in self.store.records(CUTS, partition):
-                entry = decode_cut(record.value or b"")
-                if cut_log.apply(entry) and isinstance(entry, Cut):
-                    valid.append(entry)
+        return [cut for partition in range(PARTITIONS) for cut in self._cuts_of(partition)]
+
+    def _cuts_of(self, partition: int) -> list[Cut]:
+        valid, cut_log = [], CutLog()
+        for record in self.store.records(CUTS, partition):
+            entry = decode_cut(record.value or b"")
+            if cut_log.apply(entry) and isinstance(entry, Cut):
+                valid.append(entry)
         return valid
 
     def _drained(self) -> bool:
@@ -815,6 +841,7 @@ class World:
             if loaded[pair] + dead[pair] == 0:
                 wrong.append(f"lost: {pair} of {accepted}")
         wrong += self._judge_mappings()
+        wrong += self._judge_flushes()
         wrong += self._judge_dead_letters(dead)
         wrong += await self._judge_ledger(loaded, dead)
         assert not wrong, "\n".join(wrong)
@@ -843,6 +870,36 @@ class World:
             for row in decode_rows(self.staging.history[part.staged.name])
             if str(row[0]).partition("@")[2] != str(part.mapping_number)
         ]
+
+    def _judge_flushes(self) -> list[str]:
+        """Each marker is in the cut that has passed it, and what that cut says is told."""
+        wrong, streams = [], fake_streams(PARTITIONS)
+        told = {
+            (message.export, message.partition, message.end)
+            for record in self.store.all_records(SLICES)
+            if isinstance(message := decode_slice(record.value or b""), Flush)
+        }
+        for partition in range(PARTITIONS):
+            valid = self._cuts_of(partition)
+            for offset, uids in self._markers(partition):
+                passed = [cut for cut in valid if cut.begin <= offset < cut.end]
+                wrong += [f"no flush: {uids} at {partition}/{offset}" for cut in passed if not uids <= set(cut.flush)]
+            for cut in valid:
+                wrong += [
+                    f"untold: the flush of {uid} at {partition}/{cut.end}"
+                    for uid in cut.flush
+                    if self.store.partitions[TP(SLICES, streams.partition_of(uid))].first == 0  # else perhaps trimmed
+                    and (uid, partition, cut.end) not in told
+                ]
+        return wrong
+
+    def _markers(self, partition: int) -> list[tuple[int, set[str]]]:
+        """Those that stand in the log still."""
+        markers = []
+        for record in self.store.records(EVENTS, partition):
+            with suppress(msgspec.MsgspecError):
+                markers.append((record.offset, set(decode_pack(record.value or b"").flush)))
+        return markers
 
     def _judge_dead_letters(self, dead: Counter[tuple[str, str]]) -> list[str]:
         told = {
@@ -876,6 +933,21 @@ class World:
                 if not self.was_put_back and (export.loaded, export.dead_lettered) != (rows, deads):
                     wrong.append(f"ledger of {export.export_id}: {export}, loaded are {rows}, dead {deads}")
         return wrong
+
+
+def _unflushed(log: FakeLog, buffered: BufferedPartition, run: Run) -> list[str]:
+    """What is buffered though it stands in the log before a flush of the run that means it."""
+    wrong, told = [], []
+    start = log.store.partitions[run.tp].first
+    for record in log.peek(run.tp, start).records:
+        message = decode_slice(record.value or b"")
+        if isinstance(message, Slice):
+            told.append(message)
+        if isinstance(message, Flush) and run.first <= record.offset < run.next:
+            meant = {part.staged.name for part in told if part.export == message.export and message.covers(part)}
+            buffer = buffered._buffers._buffers.get(message.export, Buffer())
+            wrong += [f"not flushed: {part}" for part in buffer.slices if part.staged.name in meant]
+    return wrong
 
 
 async def _tick_one(consumer: Consumer, now_us: int) -> None:
