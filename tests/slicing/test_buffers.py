@@ -223,17 +223,23 @@ def test_stats_are_those_of_the_open_file():
 @given(
     st.lists(
         st.one_of(
-            st.tuples(st.sampled_from([0, 1]), st.integers(1, 12)), st.integers(0, 200).map(lambda second: second * S)
+            st.tuples(st.sampled_from([0, 1]), st.integers(1, 12)),
+            st.builds(Flush, st.just("x"), st.just("log"), st.sampled_from([0, 1]), st.integers(0, 12)),
+            st.integers(0, 200).map(lambda second: second * S),
         ),
         max_size=60,
     )
 )
 def test_every_slice_is_in_one_file_or_buffered_once_whatever_is_repeated(steps):
-    """Each step announces a partition's slices up to some end again, or tells the time."""
+    """Each step announces a partition's slices up to some end again, or flushes up to some end, or tells the time."""
     buffers, files, told = Defined(count=3, time_s=30.0).buffers(), [], Counter()
     for step in steps:
         if isinstance(step, int):
             files += buffers.tick(step)
+            continue
+        if isinstance(step, Flush):
+            files += buffers.flush(step)
+            assert buffers.flush(step) == []
             continue
         partition, end = step
         for n in range(end):
