@@ -27,16 +27,18 @@ from tables.receivers import Receivers
 logger = logging.getLogger(__name__)
 
 REPLAYED_AT_ONCE_MAX = 1000
+ACCEPTING_POLL_S = 0.05
 
 
 @dataclass(frozen=True)
 class KeepingRoom:
-    """What every partition's letters need."""
+    """What every partition needs. `accepting`: events may be appended, for every partition of them has its life."""
 
     streams: Streams
     log: Callable[[], Log]
     receivers: Receivers
     ingest: Ingest
+    accepting: Callable[[], bool]
     crash: CrashPoints
 
 
@@ -104,6 +106,8 @@ class DeadLetterPartition:
             while True:
                 await self._moved.wait()
                 self._moved.clear()
+                while not self._room.accepting():  # noqa: ASYNC110 -- what many parts are ready for rings no bell
+                    await asyncio.sleep(ACCEPTING_POLL_S)
                 while self.view.standing.replays:
                     await until_done(self._replay_some, f"replaying dead letters {self.partition}", LogFailed)
         except Exception as error:  # noqa: BLE001 -- letters that cannot come again must not be passed over

@@ -250,7 +250,7 @@ class House(Service):
         return owned
 
     def _owned_dead_letters(self, crash: CrashPoints) -> OwnedPartitions[DeadLetterPartition]:
-        room = KeepingRoom(self.streams, self._log, self._keeper.receivers, self.ingest, crash)
+        room = KeepingRoom(self.streams, self._log, self._keeper.receivers, self.ingest, self.ready, crash)
         owned = OwnedPartitions(self.app, DEAD_LETTERS, lambda n: DeadLetterPartition(room, n).open())
         keep_dead_letters(self.streams, owned)
         return owned

@@ -172,7 +172,10 @@ class Worker:
             disk_reserve_bytes=0,
             free_bytes=lambda: 1 << 40,
         )
-        self.keeping = KeepingRoom(self.streams, lambda: self.log, self.keeper.receivers, ingest, crash)
+        self.keeping = KeepingRoom(
+            self.streams, lambda: self.log, self.keeper.receivers, ingest, lambda: self.accepting, crash
+        )
+        self.accepting = True
         self.files_table = FilesTable(self.streams)
         self.buffers_table = BuffersTable(self.streams)
         self._keeping = asyncio.ensure_future(self._keep())

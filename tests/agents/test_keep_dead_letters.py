@@ -176,6 +176,20 @@ async def test_a_full_log_delays_a_replay_and_nothing_else(monkeypatch):
 
 
 @simulated
+async def test_nothing_comes_again_before_events_may_be_accepted():
+    bench = with_letters()
+    bench.put_letter(ALL)
+    worker = bench.worker()
+    worker.accepting = False
+    await worker.letters()
+    await asyncio.sleep(60)
+    assert come_again(bench) == []
+    worker.accepting = True
+    await asyncio.sleep(60)
+    assert come_again(bench) == ["0", "1", "2"]
+
+
+@simulated
 async def test_a_command_that_the_log_does_not_take_is_refused_and_changes_nothing():
     bench = with_letters()
     worker = bench.worker()
