@@ -24,6 +24,7 @@ from app.crash import CrashPoints
 from app.destinations.base import Load, LoadSlice, Row
 from app.destinations.thread import DestinationThread
 from app.errors import LogFailed, Rejected, Retryable, StagingFailed
+from app.model.export_token import ExportToken
 from app.model.file import File, FileOutcome, FileState, RetryFile, decode_file, encode_file
 from app.model.file_status import FileStatus
 from app.model.slice import Slice
@@ -155,10 +156,13 @@ class Loader:
 
     async def _try(self, file: File, *, dropped: bool) -> Rejected | Retryable | None:
         room = self._room
+        token = self._token(file, dropped=dropped)
+        if token is None:
+            return Rejected(f"there is no token for mapping {file.mapping_number} of the export")
         slices = [_load_slice(room.staging, part) for part in file.slices]
         room.crash.reach("before-load")
         try:
-            loaded = await room.destination.load(Load(file.export, file.mapping, slices, dropped=dropped))
+            loaded = await room.destination.load(Load(file.export, file.mapping, token, slices, dropped=dropped))
         except (Rejected, Retryable) as error:
             return error
         except StagingFailed as error:
@@ -167,6 +171,14 @@ class Loader:
         again = file.id in self._waiting.outcomes
         logger.log(WARNING if again else INFO, "file %s of %s: %s rows loaded", file.id, self._name, loaded.rows)
         return None
+
+    def _token(self, file: File, *, dropped: bool) -> ExportToken | None:
+        """That of the file's mapping, as the definitions have it: a flush command cannot say where it may write."""
+        receivers = self._room.keeper.receivers
+        if dropped:  # no row is written
+            export = receivers.export(file.export)
+            return None if export is None else export.token
+        return receivers.export_token(file.export, file.mapping_number)
 
     async def _finish(self, file: File, state: FileState, attempts: int, error: str) -> None:
         names = [part.staged.name for part in file.slices]

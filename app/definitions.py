@@ -16,6 +16,7 @@ from app.model.change import (
     CreateReceiver,
     DeleteExport,
     DeleteReceiver,
+    RefreshTokens,
     RevokeToken,
     RotateSecret,
     StartTask,
@@ -27,7 +28,7 @@ from app.model.draft import ExportChange, ExportDraft, ReceiverDraft
 from app.model.receiver import Deduplication, Receiver
 from app.model.task import Task, TaskType
 from app.model.times import iso_ms
-from tables.receivers import new_export
+from tables.receivers import new_export, with_token
 
 ALPHANUMERIC = digits + ascii_letters
 SECRET_CHARACTERS = 48
@@ -74,7 +75,7 @@ class Definitions:
 
     async def create_receiver(self, project_id: int, draft: ReceiverDraft) -> Task:
         """Start a task that prepares the tables and then makes the receiver with its exports."""
-        uid = token_hex(8)
+        uid, created_us = token_hex(8), now_us()
         receiver = Receiver(
             uid=uid,
             project_id=project_id,
@@ -84,7 +85,8 @@ class Definitions:
             description=draft.description,
             deduplication=draft.deduplication,
             exports=tuple(
-                new_export(uid, token_hex(8), export) for export in sorted(draft.exports, key=lambda export: export.id)
+                with_token(new_export(uid, token_hex(8), export), draft.id, _new_token_id(), created_us)
+                for export in sorted(draft.exports, key=lambda export: export.id)
             ),
         )
         task = _new_task(project_id, TaskType.RECEIVER_CREATE, draft.id)
@@ -94,13 +96,15 @@ class Definitions:
         """Start a task that prepares the table and then makes the export."""
         receiver = await self._known(project_id, receiver_id)
         task = _new_task(project_id, TaskType.EXPORT_CREATE, receiver_id, draft.id)
-        return await self._start(task, CreateExport(receiver.uid, token_hex(8), draft))
+        work = CreateExport(receiver.uid, token_hex(8), draft, _new_token_id(), task.created_us)
+        return await self._start(task, work)
 
     async def update_export(self, project_id: int, receiver_id: str, export_id: str, change: ExportChange) -> Task:
         """Start a task that prepares the table and then changes the export."""
         receiver = await self._known(project_id, receiver_id)
         task = _new_task(project_id, TaskType.EXPORT_UPDATE, receiver_id, export_id)
-        return await self._start(task, UpdateExport(receiver.uid, export_id, change))
+        work = UpdateExport(receiver.uid, export_id, change, _new_token_id(), task.created_us)
+        return await self._start(task, work)
 
     async def update_receiver(
         self,
@@ -132,6 +136,13 @@ class Definitions:
         grace_us = int((self._secret_grace_s if grace_s is None else grace_s) * US_PER_S)
         until_us = now_us() + grace_us if grace_us else 0
         await self._keeper.submit(RotateSecret(receiver.uid, random_text(SECRET_CHARACTERS), until_us))
+        return await self._known(project_id, receiver_id)
+
+    async def refresh_tokens(self, project_id: int, receiver_id: str) -> Receiver:
+        """Give all exports of the receiver new tokens."""
+        receiver = await self._known(project_id, receiver_id)
+        token_ids = {export.uid: _new_token_id() for export in receiver.exports}
+        await self._keeper.submit(RefreshTokens(receiver.uid, token_ids, now_us()))
         return await self._known(project_id, receiver_id)
 
     async def create_token(self, project_id: int, description: str) -> tuple[ApiToken, str]:
@@ -180,8 +191,11 @@ def token_hash(token: str) -> str:
 
 
 def _new_token(project_id: int, text: str, description: str, *, by_operator: bool = False) -> AddToken:
-    token_id = token_hex(TOKEN_ID_BYTES)
-    return AddToken(project_id, token_hash(text), token_id, description, now_us(), by_operator)
+    return AddToken(project_id, token_hash(text), _new_token_id(), description, now_us(), by_operator)
+
+
+def _new_token_id() -> str:
+    return token_hex(TOKEN_ID_BYTES)
 
 
 def random_text(characters: int) -> str:

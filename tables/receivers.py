@@ -16,6 +16,7 @@ from app.model.change import (
     DeleteExport,
     DeleteReceiver,
     FinishTask,
+    RefreshTokens,
     RevokeToken,
     RotateSecret,
     StartTask,
@@ -25,6 +26,7 @@ from app.model.change import (
 )
 from app.model.draft import ExportDraft
 from app.model.export import Export
+from app.model.export_token import ExportToken, new_export_token
 from app.model.mapping import Mapping
 from app.model.receiver import Receiver
 from app.model.task import Task, TaskStatus, TaskType
@@ -63,6 +65,7 @@ class Receivers:
     _ids: dict[int, list[str]] = field(default_factory=dict)
     _exports: dict[str, Export] = field(default_factory=dict)
     _mappings: dict[tuple[str, int], Mapping] = field(default_factory=dict)
+    _export_tokens: dict[tuple[str, int], ExportToken] = field(default_factory=dict)
     _tasks: dict[str, StandingTask] = field(default_factory=dict)
     _tokens: dict[str, ApiToken] = field(default_factory=dict)
     _token_counts: Counter[int] = field(default_factory=Counter)
@@ -86,6 +89,10 @@ class Receivers:
     def mapping(self, export_uid: str, number: int) -> Mapping | None:
         """One of the mappings that a living export has had."""
         return self._mappings.get((export_uid, number))
+
+    def export_token(self, export_uid: str, mapping_number: int) -> ExportToken | None:
+        """What the loads of a living export under one of its mappings may do."""
+        return self._export_tokens.get((export_uid, mapping_number))
 
     def task(self, project_id: int, task_id: str) -> Task | None:
         """The task, or None: unknown, another project's, or finished long ago."""
@@ -119,6 +126,8 @@ class Receivers:
                 self._delete_export(change)
             case RotateSecret():
                 self._rotate_secret(change)
+            case RefreshTokens():
+                self._refresh_tokens(change)
             case AddToken():
                 self._add_token(change)
             case RevokeToken():
@@ -170,10 +179,13 @@ class Receivers:
     def _make_true(self, work: TaskWork) -> None:
         match work:
             case CreateReceiver():
-                self._put(work.receiver)
+                receiver = work.receiver
+                exports = [one if one.token.id else with_token(one, receiver.id) for one in receiver.exports]
+                self._put(_with_exports(receiver, exports))
             case CreateExport():
                 receiver = self._living(work.receiver_uid)
-                export = new_export(receiver.uid, work.export_uid, work.draft)
+                made = new_export(receiver.uid, work.export_uid, work.draft)
+                export = with_token(made, receiver.id, work.token_id, work.token_created_us)
                 self._put(_with_exports(receiver, [*receiver.exports, export]))
             case UpdateExport():
                 self._make_update_true(work)
@@ -189,6 +201,8 @@ class Receivers:
             mapping=before.mapping if change.mapping is None else change.mapping,
             mapping_number=before.mapping_number + (change.mapping is not None),
         )
+        if change.mapping is not None:
+            after = with_token(after, receiver.id, work.token_id, work.token_created_us)
         others = [export for export in receiver.exports if export.uid != before.uid]
         self._put(_with_exports(receiver, [*others, after]))
 
@@ -209,6 +223,15 @@ class Receivers:
         )
         self._put(rotated)
 
+    def _refresh_tokens(self, change: RefreshTokens) -> None:
+        receiver = self._living(change.receiver_uid)
+        ids = change.token_ids
+        exports = [
+            with_token(export, receiver.id, ids[export.uid], change.created_us) if export.uid in ids else export
+            for export in receiver.exports
+        ]
+        self._put(_with_exports(receiver, exports))
+
     def _put(self, receiver: Receiver) -> None:
         if receiver.uid not in self.by_uid:
             self._uids[receiver.project_id, receiver.id] = receiver.uid
@@ -217,6 +240,7 @@ class Receivers:
         for export in receiver.exports:
             self._exports[export.uid] = export
             self._mappings[export.uid, export.mapping_number] = export.mapping
+            self._export_tokens[export.uid, export.mapping_number] = export.token
 
     def _delete_receiver(self, uid: str) -> None:
         receiver = self._living(uid)
@@ -238,6 +262,7 @@ class Receivers:
         self.deleted.add(export.uid)
         for number in range(1, export.mapping_number + 1):
             self._mappings.pop((export.uid, number), None)
+            self._export_tokens.pop((export.uid, number), None)
 
     def _add_token(self, change: AddToken) -> None:
         before = self._tokens.get(change.sha256)
@@ -305,6 +330,13 @@ class Receivers:
 def new_export(receiver_uid: str, uid: str, draft: ExportDraft) -> Export:
     """The export that a draft becomes."""
     return Export(uid, receiver_uid, draft.id, draft.name, draft.mapping, draft.conditions)
+
+
+def with_token(export: Export, receiver_id: str, token_id: str = "", created_us: int = 0) -> Export:
+    """With a new token for the mapping it has. Records of the time before tokens name none: its place is its id."""
+    token_id = token_id or f"{export.uid}-{export.mapping_number}"
+    token = new_export_token(receiver_id, export.id, export.mapping.table_id, token_id, created_us)
+    return msgspec.structs.replace(export, token=token)
 
 
 def _with_exports(receiver: Receiver, exports: list[Export]) -> Receiver:

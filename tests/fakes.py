@@ -17,6 +17,7 @@ from app.model.column import Column, ColumnType
 from app.model.conditions import Conditions
 from app.model.event import Event
 from app.model.export import Export
+from app.model.export_token import ExportToken
 from app.model.mapping import Mapping, TableId
 from app.model.receiver import Receiver
 from app.model.staged import StagedFile
@@ -336,6 +337,10 @@ class FakeMapper:
 
 def a_mapping(table: str = "t", *, incremental: bool = True) -> Mapping:
     return Mapping(TableId("in", "c-b", table), (Column("body", ColumnType.BODY),), incremental)
+
+
+def an_export_token(bucket: str = "in.c-b") -> ExportToken:
+    return ExportToken("token", "a token", bucket)
 
 
 def an_export(uid: str = "x", receiver_uid: str = "r", **changes: Any) -> Export:

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import msgspec
 
+from app.model.export_token import ExportToken
 from app.model.mapping import Mapping
 
 Row = Sequence[str | None]
@@ -52,10 +53,11 @@ class LoadSlice(msgspec.Struct, frozen=True):
 
 
 class Load(msgspec.Struct, frozen=True):
-    """One file. `dropped`: load it without its rows; its events are dead."""
+    """One file, under the token of its mapping. `dropped`: load it without its rows; its events are dead."""
 
     export: str
     mapping: Mapping
+    token: ExportToken
     slices: Sequence[LoadSlice]
     dropped: bool = False
 
@@ -86,8 +88,8 @@ class Destination(Protocol):
         watermark stands (`previous`, None where there is no watermark yet). If one is left to load, the table is
         prepared, and without `incremental` emptied. Rows are appended, or with a primary key upserted, the later row
         winning. Of two loaders of one file one loads it and the other skips it.
-        Raises Rejected (also for a broken chain), Retryable, or what `open_rows` raises; then nothing has changed,
-        unless the answer to the commit was lost, which a repeat finds out.
+        Raises Rejected (also for a broken chain, and for a table outside the token's bucket), Retryable, or what
+        `open_rows` raises; then nothing has changed, unless the answer to the commit was lost: a repeat finds out.
         """
 
     def watermarks(self, exports: Iterable[str] | None = None) -> list[Watermark]:

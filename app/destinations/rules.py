@@ -7,6 +7,7 @@ import msgspec
 
 from app.destinations.base import Load, LoadSlice, Watermark
 from app.errors import Rejected
+from app.model.export_token import ExportToken
 from app.model.mapping import Mapping
 
 
@@ -21,9 +22,13 @@ class LoadPlan(msgspec.Struct, frozen=True):
 def plan_load(load: Load, standing: Iterable[Watermark]) -> LoadPlan:
     """Compare a file with its export's watermarks. Raises Rejected if a slice does not begin where they stand.
 
+    Raises Rejected, too, if rows would go into a table that the load's token does not open.
+
     The caller holds the watermarks locked from the reading until the plan's are written: together that is the
     compare-and-set.
     """
+    if not load.dropped and not load.token.opens(load.mapping.table_id):
+        raise out_of_scope(load.token, str(load.mapping.table_id))
     watermarks = {(mark.log_id, mark.partition): mark for mark in standing}
     moved: dict[tuple[str, int], Watermark] = {}
     left: list[LoadSlice] = []
@@ -35,6 +40,11 @@ def plan_load(load: Load, standing: Iterable[Watermark]) -> LoadPlan:
         watermarks[chain] = moved[chain] = _moved(load, part, before)
         left.append(part)
     return LoadPlan(tuple(left), tuple(moved.values()), len(load.slices) - len(left))
+
+
+def out_of_scope(token: ExportToken, table: str) -> Rejected:
+    """A load would write what its token does not open."""
+    return Rejected(f'the token "{token.description}" opens the bucket "{token.bucket}", and not "{table}"')
 
 
 def _moved(load: Load, part: LoadSlice, before: Watermark | None) -> Watermark:

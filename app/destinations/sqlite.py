@@ -12,8 +12,10 @@ from string import ascii_lowercase, ascii_uppercase
 from time import sleep
 
 from app.destinations.base import Capabilities, Load, Loaded, LoadSlice, Row, Watermark
-from app.destinations.rules import check_table, plan_load
+from app.destinations.rules import check_table, out_of_scope, plan_load
+from app.destinations.sqlite_scope import Scope
 from app.errors import LoadFailed, Rejected, Retryable, SettingInvalid
+from app.model.export_token import ExportToken
 from app.model.mapping import Mapping
 
 BUSY_S = 5.0
@@ -89,7 +91,7 @@ class Sqlite:
 
     def load(self, load: Load) -> Loaded:
         """See Destination. The table is looked at only if rows are left to write."""
-        with self._transaction() as connection:
+        with self._transaction() as connection, _limited(connection, load.token):
             plan = plan_load(load, _read_watermarks(connection, load.export))
             connection.executemany(_STORE_WATERMARK, map(_fields, plan.watermarks))
             rows = 0
@@ -158,6 +160,21 @@ class Sqlite:
         reason = f"SQLite file {self._path.name}: {error}"
         after_s = _RETRY_AFTER_S.get(code, _RETRY_AFTER_S.get(code & _PRIMARY_CODE))
         return Rejected(reason) if after_s is None else Retryable(reason, after_s=after_s)
+
+
+@contextmanager
+def _limited(connection: sqlite3.Connection, token: ExportToken) -> Iterator[None]:
+    """Let the connection write only what the token opens, and watermarks; SQLite itself holds to it."""
+    scope = Scope(token)
+    connection.set_authorizer(scope)
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        if scope.denied is not None:
+            raise out_of_scope(token, scope.denied) from error
+        raise
+    finally:
+        connection.set_authorizer(None)
 
 
 def _set_up(connection: sqlite3.Connection, busy_s: float) -> None:

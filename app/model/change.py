@@ -18,20 +18,24 @@ class CreateReceiver(msgspec.Struct, frozen=True, tag="create-receiver"):
     receiver: Receiver
 
 
-class CreateExport(msgspec.Struct, frozen=True, tag="create-export"):
-    """Give the receiver one more export, with the uid it will have."""
+class CreateExport(msgspec.Struct, frozen=True, tag="create-export", omit_defaults=True):
+    """Give the receiver one more export, with the uid it will have, and its token."""
 
     receiver_uid: str
     export_uid: str
     draft: ExportDraft
+    token_id: str = ""
+    token_created_us: int = 0
 
 
-class UpdateExport(msgspec.Struct, frozen=True, tag="update-export"):
-    """Change an export. A mapping, even an equal one, begins a new file."""
+class UpdateExport(msgspec.Struct, frozen=True, tag="update-export", omit_defaults=True):
+    """Change an export. A mapping, even an equal one, begins a new file, and has this token."""
 
     receiver_uid: str
     export_id: str
     change: ExportChange
+    token_id: str = ""
+    token_created_us: int = 0
 
 
 TaskWork = CreateReceiver | CreateExport | UpdateExport
@@ -82,6 +86,14 @@ class RotateSecret(msgspec.Struct, frozen=True, tag="rotate-secret"):
     previous_until_us: int
 
 
+class RefreshTokens(msgspec.Struct, frozen=True, tag="refresh-tokens"):
+    """Give these exports (by uid) of the receiver new tokens for the mappings they have."""
+
+    receiver_uid: str
+    token_ids: dict[str, str]
+    created_us: int
+
+
 class AddToken(msgspec.Struct, frozen=True, tag="add-token", omit_defaults=True):
     """A token of a project, known only by its SHA-256; one that is there already opens this project from now on.
 
@@ -109,7 +121,17 @@ class RevokeToken(msgspec.Struct, frozen=True, tag="revoke-token"):
     id: str
 
 
-Change = StartTask | FinishTask | UpdateReceiver | DeleteReceiver | DeleteExport | RotateSecret | AddToken | RevokeToken
+Change = (
+    StartTask
+    | FinishTask
+    | UpdateReceiver
+    | DeleteReceiver
+    | DeleteExport
+    | RotateSecret
+    | RefreshTokens
+    | AddToken
+    | RevokeToken
+)
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Change] = msgspec.json.Decoder(Change)

@@ -3,13 +3,15 @@
 import msgspec
 
 from app.model.conditions import Conditions
+from app.model.export_token import NO_TOKEN, ExportToken
 from app.model.mapping import Mapping
 
 
 class Export(msgspec.Struct, frozen=True):
     """`uid` is given at creation and never again: an id made anew is another export.
 
-    `mapping_number` counts the mappings the export has had, from 1.
+    `mapping_number` counts the mappings the export has had, from 1. `token` is that of the present mapping; in a record
+    of the time before tokens there is none, and the fold makes one.
     """
 
     uid: str
@@ -19,3 +21,4 @@ class Export(msgspec.Struct, frozen=True):
     mapping: Mapping
     conditions: Conditions
     mapping_number: int = 1
+    token: ExportToken = NO_TOKEN

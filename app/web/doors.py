@@ -66,6 +66,9 @@ class Definitions(Protocol):
     async def rotate_secret(self, project_id: int, receiver_id: str, *, grace_s: float | None) -> Receiver:
         """Give the receiver a new secret; the old one is valid for so long (None: as the settings say)."""
 
+    async def refresh_tokens(self, project_id: int, receiver_id: str) -> Receiver:
+        """Give all exports of the receiver new tokens."""
+
     async def delete_receiver(self, project_id: int, receiver_id: str) -> None:
         """Forget the receiver and its exports."""
 

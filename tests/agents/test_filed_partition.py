@@ -1,14 +1,17 @@
 import asyncio
 from collections import Counter
 
+import msgspec
 import pytest
 from faust.types import TP
 
 from app.clock import now_us
 from app.errors import Rejected, Retryable, StagingFailed
-from app.model.change import DeleteExport
+from app.model.change import DeleteExport, RefreshTokens, UpdateExport
+from app.model.draft import ExportChange
 from app.model.file import File, FileOutcome, FileState, FlushReason, RetryFile
 from app.model.slice import Slice
+from app.model.task import TaskType
 from app.slicing.csv import encode_rows
 from app.streams import FILES
 from tests.agents.bench import Bench, settled
@@ -82,6 +85,72 @@ async def test_a_file_is_loaded_its_slices_deleted_and_its_outcome_recorded():
     assert outcomes(bench) == [("x-0", FileState.LOADED, 0)]
     await take(worker, filed, 1)
     assert [(one.id, one.state) for one in worker.files_table.of_export("x")] == [("x-0", FileState.LOADED)]
+
+
+def with_table(file: File, **changes: str) -> File:
+    """As a forger would have it."""
+    table_id = msgspec.structs.replace(file.mapping.table_id, **changes)
+    return msgspec.structs.replace(file, mapping=msgspec.structs.replace(file.mapping, table_id=table_id))
+
+
+@simulated
+async def test_a_flush_command_cannot_name_a_table_outside_the_bucket_of_its_exports_token():
+    bench = a_bench()
+    worker = bench.worker()
+    filed = await worker.filed()
+    bench.put_file(with_table(a_file(bench, 0, 2), bucket="c-other"))
+    bench.put_file(a_file(bench, 0, 2, export="y"))
+    await take(worker, filed)
+    assert bench.destination.tables.keys() == {a_mapping("y").table_id}
+    assert outcomes(bench) == [("x-0", FileState.FAILED, 1), ("y-0", FileState.LOADED, 0)]
+    (failed,) = [one for one in bench.files() if isinstance(one, FileOutcome) and one.state is FileState.FAILED]
+    assert failed.error == (
+        'the token "[_internal] Buffer Export x for Receiver r" opens the bucket "in.c-b", and not "in.c-other.x"'
+    )
+    assert failed.rejected_since_us
+
+
+@simulated
+async def test_a_flush_command_cannot_name_a_mapping_that_its_export_never_had():
+    bench = a_bench()
+    bench.put_file(msgspec.structs.replace(a_file(bench, 0, 2), mapping_number=2))
+    await bench.worker().filed()
+    await settled()
+    assert outcomes(bench) == [("x-0", FileState.FAILED, 1)]
+    assert bench.destination.loads == []
+
+
+@simulated
+async def test_what_a_token_does_not_open_is_dropped_when_its_time_is_over():
+    bench = a_bench(retention_s=0.0)
+    bench.put_file(with_table(a_file(bench, 0, 2), bucket="c-other"))
+    bench.put_file(msgspec.structs.replace(a_file(bench, 2, 3), mapping_number=2))
+    bench.put_file(a_file(bench, 3, 4))
+    await bench.worker().filed()
+    await asyncio.sleep(1000)
+    assert loaded_rows(bench) == ["x3"]
+    assert [one[:2] for one in outcomes(bench) if one[1] is not FileState.FAILED] == [
+        ("x-0", FileState.DROPPED),
+        ("x-2", FileState.DROPPED),
+        ("x-3", FileState.LOADED),
+    ]
+
+
+@simulated
+async def test_a_file_is_loaded_under_the_token_of_its_own_mapping_though_the_export_has_another_by_now():
+    bench = a_bench()
+    elsewhere = with_table(a_file(bench, 8, 9), bucket="c-new").mapping
+    bench.work(UpdateExport("r", "x", ExportChange(mapping=elsewhere), "token-2"), TaskType.EXPORT_UPDATE)
+    bench.change(RefreshTokens("r", {"x": "token-3"}, 5))
+    bench.put_file(a_file(bench, 0, 2))
+    later = msgspec.structs.replace(a_file(bench, 2, 3), mapping=elsewhere, mapping_number=2)
+    bench.put_file(later)
+    await bench.worker().filed()
+    await settled()
+    assert [(load.token.id, load.token.bucket) for load in bench.destination.loads] == [
+        ("x-1", "in.c-b"),
+        ("token-3", "in.c-new"),
+    ]
 
 
 @simulated

@@ -26,6 +26,7 @@ from tests.fakes import (
     a_receiver,
     an_event,
     an_export,
+    an_export_token,
     fails_after,
     fails_before,
 )
@@ -874,4 +875,4 @@ def load(bench: Bench, slices) -> None:
     """As the loader would, in one file for each export."""
     for uid in {part.export for part in slices}:
         parts = [_load_slice(bench.staging, part) for part in unique(slices) if part.export == uid]
-        bench.destination.load(Load(uid, a_mapping(uid), parts))
+        bench.destination.load(Load(uid, a_mapping(uid), an_export_token(), parts))

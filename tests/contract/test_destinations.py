@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from itertools import count, islice
 from pathlib import Path
 
+import msgspec
 import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -18,6 +19,7 @@ from app.destinations.base import Destination, Load, Loaded, LoadSlice, Row, Wat
 from app.destinations.registry import open_destination
 from app.errors import LoadFailed, Rejected, StagingFailed
 from app.model.column import Column, ColumnType
+from app.model.export_token import ExportToken
 from app.model.mapping import Mapping, TableId, parse_table_id
 from app.slicing.csv import encode_rows
 
@@ -174,7 +176,11 @@ def a_slice(  # noqa: PLR0913 -- a slice's place has that many coordinates
 
 
 def a_load(*slices: LoadSlice, mapping: Mapping = APPENDING, export: str = "export", dropped: bool = False) -> Load:
-    return Load(export, mapping, slices, dropped)
+    return Load(export, mapping, a_token(mapping.table_id.schema), slices, dropped)
+
+
+def a_token(bucket: str) -> ExportToken:
+    return ExportToken("id", "[_internal] Buffer Export e for Receiver r", bucket)
 
 
 @contextmanager
@@ -481,6 +487,23 @@ def test_a_dropped_file_of_a_broken_chain_is_rejected(place, destination):
 
 
 # all or nothing
+
+
+@pytest.mark.parametrize("bucket", ["in.c-sho", "in.c-shop.orders", "out.c-shop", "", "in"])
+def test_a_load_under_a_token_of_another_bucket_is_rejected(place, destination, bucket):
+    destination.prepare(APPENDING)
+    load = msgspec.structs.replace(a_load(a_slice([("1", "a")])), token=a_token(bucket))
+    with nothing_changes(place, destination), pytest.raises(Rejected) as rejected:
+        destination.load(load)
+    said = f'Export e for Receiver r" opens the bucket "{bucket}", and not "in.c-shop.orders"'
+    assert str(rejected.value).endswith(said)
+
+
+def test_a_file_may_be_dropped_under_any_token(place, destination):
+    destination.prepare(APPENDING)
+    load = msgspec.structs.replace(a_load(a_slice([("1", "a")]), dropped=True), token=a_token("out.c-else"))
+    assert destination.load(load) == Loaded(rows=0, slices_loaded=1, slices_skipped=0)
+    assert place.rows() == []
 
 
 @pytest.mark.parametrize("mapping", [APPENDING, UPSERTING, REPLACING])

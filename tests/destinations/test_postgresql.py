@@ -13,6 +13,7 @@ from app.destinations.base import Load, Loaded, LoadSlice
 from app.destinations.postgresql import Postgresql, open_postgresql
 from app.errors import Rejected, Retryable, SettingInvalid
 from app.model.column import Column, ColumnType
+from app.model.export_token import ExportToken
 from app.model.mapping import Mapping, TableId
 from app.model.row import Row
 from app.slicing.csv import encode_rows
@@ -56,7 +57,8 @@ def a_load(*rows: Row, after: int | None = None, mapping: Mapping | None = None,
         )
         for begin in begins
     ]
-    return Load("export", mapping or a_mapping(), parts)
+    mapping = mapping or a_mapping()
+    return Load("export", mapping, ExportToken("id", "a token", mapping.table_id.schema), parts)
 
 
 def execute(url: str, *statements: str) -> None:
@@ -230,7 +232,7 @@ def test_a_loader_that_is_paused_in_mid_act_is_ended_and_does_no_harm(url, desti
     (part,) = load.slices
     slow = LoadSlice("log", 0, None, 10, 2, 2, open_rows=part.open_rows, open_csv=halting)
     with ThreadPoolExecutor(1) as thread, closing(open_postgresql(url)) as zombie:
-        halted = thread.submit(zombie.load, Load("export", load.mapping, [slow]))
+        halted = thread.submit(zombie.load, Load("export", load.mapping, load.token, [slow]))
         assert paused.wait(30)
         with pytest.raises(Retryable, match="lock timeout"):
             destination.load(load)

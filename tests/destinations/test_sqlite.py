@@ -15,8 +15,10 @@ import pytest
 
 from app.destinations.base import Load, LoadSlice, Row
 from app.destinations.sqlite import Sqlite, open_sqlite
+from app.destinations.sqlite_scope import Scope
 from app.errors import Rejected, Retryable, SettingInvalid
 from app.model.column import Column, ColumnType
+from app.model.export_token import ExportToken
 from app.model.mapping import Mapping, TableId
 
 
@@ -41,7 +43,8 @@ def a_load(
 ) -> Load:
     open_rows = rows if callable(rows) else lambda: iter(rows)
     part = LoadSlice("log", 0, after, (after or 0) + 10, events=1, events_total=1, open_rows=open_rows, open_csv=tuple)
-    return Load("export", mapping or a_mapping(), [part])
+    mapping = mapping or a_mapping()
+    return Load("export", mapping, ExportToken("id", "a token", mapping.table_id.schema), [part])
 
 
 @contextmanager
@@ -347,3 +350,106 @@ def test_half_a_character_is_rejected(path, destination):
     with pytest.raises(Rejected, match="row 2 of"):
         destination.load(a_load([["1", "a"], ["2", "\ud83c"]]))
     assert rows_in(path) == []
+
+
+# what a load may do
+
+
+@contextmanager
+def a_scope(path: Path) -> Iterator[tuple[sqlite3.Connection, Scope]]:
+    """A connection that may do what a load under a token of the bucket may."""
+    scope = Scope(ExportToken("id", "a token", "in.c-shop"))
+    with outside(path) as connection:
+        connection.set_authorizer(scope)
+        yield connection, scope
+
+
+@pytest.fixture
+def tables(path, destination) -> Path:
+    destination.prepare(a_mapping(key="id"))
+    destination.prepare(a_mapping(table="more"))
+    with outside(path) as connection:
+        connection.execute('CREATE TABLE "in.c-shop2.orders" (id)')
+        connection.execute("CREATE TABLE plain (id)")
+    return path
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        """INSERT INTO "in.c-shop.orders" VALUES ('1', 'a') ON CONFLICT (id) DO UPDATE SET body = excluded.body""",
+        'UPDATE "in.c-shop.orders" SET body = 1',
+        'DELETE FROM "in.c-shop.orders"',
+        'DELETE FROM "IN.C-SHOP.ORDERS"',
+        'CREATE TABLE "in.c-shop.new" (id TEXT NOT NULL, x TEXT, PRIMARY KEY (id))',
+        'SELECT count(*), max(upper(id)) FROM "in.c-shop2.orders"',
+        "SELECT * FROM pragma_table_xinfo('plain')",
+        """INSERT OR REPLACE INTO _forebay_watermarks VALUES ('x', 'log', 0, 1, 1, 0)""",
+    ],
+)
+def test_a_load_may_write_the_tables_of_its_bucket_and_read_all(tables, statement):
+    with a_scope(tables) as (connection, scope):
+        connection.execute(statement).fetchall()
+        assert scope.denied is None
+
+
+@pytest.mark.parametrize(
+    ("statement", "denied"),
+    [
+        ('INSERT INTO "in.c-shop2.orders" VALUES (1)', "in.c-shop2.orders"),
+        ("INSERT INTO plain VALUES (1)", "plain"),
+        ("UPDATE plain SET id = 1", "plain"),
+        ("DELETE FROM plain", "plain"),
+        ('CREATE TABLE "in.c-shop2.new" (id)', "in.c-shop2.new"),
+        ('CREATE TEMP TABLE "in.c-shop.new" (id)', "sqlite_temp_master"),
+        ('CREATE VIEW "in.c-shop.view" AS SELECT 1', "in.c-shop.view"),
+        ('CREATE TRIGGER "in.c-shop.t" AFTER INSERT ON "in.c-shop.orders" BEGIN SELECT 1; END', "in.c-shop.t"),
+        ('CREATE INDEX "in.c-shop.i" ON plain (id)', "in.c-shop.i"),
+        ('DROP TABLE "in.c-shop.orders"', "sqlite_master"),
+        ('ALTER TABLE "in.c-shop.orders" RENAME TO "in.c-shop2.x"', "main"),
+        ("ATTACH ':memory:' AS other", ":memory:"),
+        ("PRAGMA writable_schema = 1", "writable_schema"),
+        ("PRAGMA journal_mode = DELETE", "journal_mode"),
+        ("VACUUM", ""),
+    ],
+)
+def test_a_load_may_write_nothing_else(tables, statement, denied):
+    with a_scope(tables) as (connection, scope):
+        with pytest.raises(sqlite3.DatabaseError, match=r"not authorized|authorization denied"):
+            connection.execute(statement)
+        assert scope.denied == denied
+
+
+def test_a_load_whose_table_has_a_trigger_into_another_bucket_is_rejected_whole(tables, destination):
+    with outside(tables) as connection:
+        connection.execute(
+            "CREATE TRIGGER t AFTER INSERT ON 'in.c-shop.orders' BEGIN INSERT INTO plain VALUES (1); END"
+        )
+    with pytest.raises(Rejected, match=r'the token "a token" opens the bucket "in\.c-shop", and not "plain"'):
+        destination.load(a_load([("1", "a")], mapping=a_mapping(key="id")))
+    assert rows_in(tables) == []
+    assert destination.watermarks() == []
+    with outside(tables) as connection:
+        connection.execute("DROP TRIGGER t")
+    destination.load(a_load([("1", "a")], mapping=a_mapping(key="id")))
+    assert rows_in(tables) == [("1", "a")]
+
+
+def test_a_trigger_within_the_bucket_fires(tables, destination):
+    with outside(tables) as connection:
+        connection.execute(
+            "CREATE TRIGGER t AFTER INSERT ON 'in.c-shop.orders' BEGIN INSERT INTO 'in.c-shop.more' VALUES (1, 2); END"
+        )
+    destination.load(a_load([("1", "a")], mapping=a_mapping(key="id")))
+    with outside(tables) as connection:
+        assert connection.execute("SELECT * FROM 'in.c-shop.more'").fetchall() == [("1", "2")]
+
+
+@pytest.mark.usefixtures("tables")
+def test_the_next_load_has_the_scope_of_its_own_token(destination):
+    destination.load(a_load([("1", "a")], mapping=a_mapping(key="id")))
+    other = Mapping(TableId("in", "c-shop2", "new"), a_mapping().columns)
+    destination.load(a_load([("1", "a")], after=10, mapping=other))
+    destination.prepare(a_mapping(table="later"))  # no load: no scope
+    destination.forget("export")
+    assert destination.watermarks() == []

@@ -14,6 +14,7 @@ from app.model.change import (
     DeleteExport,
     DeleteReceiver,
     FinishTask,
+    RefreshTokens,
     RevokeToken,
     RotateSecret,
     StartTask,
@@ -25,6 +26,8 @@ from app.model.change import (
 )
 from app.model.conditions import Conditions
 from app.model.draft import ExportChange, ExportDraft
+from app.model.export_token import ExportToken
+from app.model.mapping import Mapping, TableId
 from app.model.receiver import Deduplication
 from app.model.task import Task, TaskStatus, TaskType
 from tables.receivers import (
@@ -327,6 +330,7 @@ def test_an_export_has_had_a_hundred_mappings_at_most(folding):
         (UpdateReceiver("nobody", "n"), "receiverNotFound"),
         (DeleteReceiver("nobody"), "receiverNotFound"),
         (RotateSecret("nobody", "new", 5), "receiverNotFound"),
+        (RefreshTokens("nobody", {}, 5), "receiverNotFound"),
         (DeleteExport("nobody", "x"), "receiverNotFound"),
         (DeleteExport("r", "nothing"), "exportNotFound"),
         (StartTask(a_task("t", create_export("x")), create_export("x", "nobody")), "receiverNotFound"),
@@ -392,6 +396,87 @@ def test_a_change_of_a_receiver_from_before_there_were_keys_takes_none_away(fold
     folding.take(decode_change(b'{"type":"update-receiver","receiver_uid":"r","name":"old","description":null}'))
     receiver = folding.receivers.by_uid["r"]
     assert (receiver.name, receiver.deduplication) == ("old", Deduplication("id"))
+
+
+# tokens of exports
+
+
+def mapping_in(bucket: str) -> Mapping:
+    return msgspec.structs.replace(a_mapping(), table_id=TableId("in", bucket, "t"))
+
+
+def test_a_new_export_has_the_token_that_its_change_names(folding):
+    folding.do(create("r", id="shop"))
+    folding.do(CreateExport("r", "uid", ExportDraft("orders", "Orders", a_mapping(), Conditions()), "token-1", 77))
+    token = folding.receivers.export("uid").token
+    assert token == ExportToken("token-1", "[_internal] Buffer Export orders for Receiver shop", "in.c-b", 77)
+    assert folding.receivers.export_token("uid", 1) == token
+    assert folding.receivers.export_token("uid", 2) is None
+
+
+def test_a_receiver_that_comes_with_exports_has_the_tokens_they_came_with(folding):
+    token = ExportToken("token-1", "why", "in.c-b", 77)
+    folding.do(CreateReceiver(a_receiver("r", an_export("x", token=token))))
+    assert folding.receivers.export_token("x", 1) == token
+
+
+def test_each_mapping_has_a_token_of_its_own_and_the_old_ones_stay_for_the_files_that_wait(folding):
+    folding.do(create("r", "x"))
+    folding.do(UpdateExport("r", "r-x", ExportChange(mapping=mapping_in("c-new")), "token-2", 5))
+    folding.do(UpdateExport("r", "r-x", ExportChange(name="new"), "token-3", 6))
+    tokens = [folding.receivers.export_token("r-x", number) for number in (1, 2, 3)]
+    assert [token and (token.id, token.bucket) for token in tokens] == [
+        ("r-x-1", "in.c-b"),
+        ("token-2", "in.c-new"),
+        None,
+    ]
+    assert folding.receivers.export("r-x").token == tokens[1]
+
+
+OLD_WORKS = b"""[
+{"type":"create-receiver","receiver":{"uid":"r","project_id":1,"id":"r","name":"r","secret":"s","exports":[
+    {"uid":"x","receiver_uid":"r","id":"x","name":"x","conditions":{"count":1,"size_bytes":1,"time_s":1.0},
+    "mapping":{"table_id":{"stage":"in","bucket":"c-b","table":"t"},"columns":[]}}]}},
+{"type":"update-export","receiver_uid":"r","export_id":"x",
+    "change":{"mapping":{"table_id":{"stage":"in","bucket":"c-new","table":"t"},"columns":[]}}},
+{"type":"create-export","receiver_uid":"r","export_uid":"y","draft":{"id":"y","name":"y",
+    "mapping":{"table_id":{"stage":"in","bucket":"c-y","table":"t"},"columns":[]},
+    "conditions":{"count":1,"size_bytes":1,"time_s":1.0}}}
+]"""
+
+
+def test_a_record_of_the_time_before_tokens_gives_one_of_its_place(folding):
+    old = msgspec.json.decode(OLD_WORKS, type=list[TaskWork])
+    for work in old:
+        folding.do(work)
+    found = {(uid, n): folding.receivers.export_token(uid, n) for uid, n in [("x", 1), ("x", 2), ("y", 1)]}
+    assert {place: (token.id, token.bucket) for place, token in found.items()} == {
+        ("x", 1): ("x-1", "in.c-b"),
+        ("x", 2): ("x-2", "in.c-new"),
+        ("y", 1): ("y-1", "in.c-y"),
+    }
+
+
+def test_refreshed_tokens_are_those_of_the_present_mappings(folding):
+    folding.do(create("r", "x", "y", "z"))
+    folding.do(UpdateExport("r", "r-x", ExportChange(mapping=a_mapping("new")), "token-2", 5))
+    old = folding.receivers.export_token("r-x", 1)
+    folding.take(RefreshTokens("r", {"r-x": "new-x", "r-y": "new-y", "gone": "new"}, 9))
+    tokens = {export.uid: export.token for export in folding.receivers.by_uid["r"].exports}
+    assert {uid: (token.id, token.created_us) for uid, token in tokens.items()} == {
+        "r-x": ("new-x", 9),
+        "r-y": ("new-y", 9),
+        "r-z": ("r-z-1", 0),
+    }
+    assert folding.receivers.export_token("r-x", 2) == tokens["r-x"]
+    assert folding.receivers.export_token("r-x", 1) == old
+    assert tokens["r-x"].description == "[_internal] Buffer Export r-x for Receiver r"
+
+
+def test_the_tokens_of_a_deleted_export_are_forgotten(folding):
+    folding.do(create("r", "x"))
+    folding.take(DeleteExport("r", "r-x"))
+    assert folding.receivers.export_token("r-x", 1) is None
 
 
 def secrets(folding) -> tuple[str, str, int]:
@@ -503,7 +588,13 @@ def logs(draw) -> list[Change]:
         elif kind == 7:
             changes.append(DeleteReceiver(receiver))
         else:
-            of_receiver = st.sampled_from([DeleteExport(receiver, f"{receiver}-x"), RotateSecret(receiver, "new", 9)])
+            of_receiver = st.sampled_from(
+                [
+                    DeleteExport(receiver, f"{receiver}-x"),
+                    RotateSecret(receiver, "new", 9),
+                    RefreshTokens(receiver, {f"{receiver}-x": "new"}, 9),
+                ]
+            )
             changes.append(draw(of_receiver | changes_of_tokens))
     return changes
 
@@ -552,4 +643,7 @@ def test_the_indexes_tell_the_same_as_the_receivers(changes):
     assert all(receivers.export(uid) == export for uid, export in exports.items())
     assert receivers._exports == exports
     numbers = {(uid, number) for uid, export in exports.items() for number in range(1, export.mapping_number + 1)}
-    assert receivers._mappings.keys() == numbers
+    assert receivers._mappings.keys() == receivers._export_tokens.keys() == numbers
+    tokens = {(uid, number): receivers.export_token(uid, number) for uid, number in numbers}
+    assert all(token.opens(receivers.mapping(*place).table_id) for place, token in tokens.items())
+    assert all(export.token == tokens[uid, export.mapping_number] for uid, export in exports.items())

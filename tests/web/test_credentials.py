@@ -82,6 +82,24 @@ async def test_a_rotation_needs_a_token_and_a_receiver(client, house, auth) -> N
     assert (response.status, (await response.json())["error"]) == (404, "buffer.receiverNotFound")
 
 
+# refreshing
+
+
+async def test_refreshed_tokens_are_answered_with_the_receiver_and_shown_to_nobody(client, house, auth) -> None:
+    response = await client.post("/v1/receivers/receiver-1/tokens/refresh", headers=auth)
+    assert response.status == 200
+    assert await response.json() == await (await client.get("/v1/receivers/receiver-1", headers=auth)).json()
+    assert house.definitions.asked == [("refresh_tokens", PROJECT, "receiver-1")]
+    assert "token" not in await response.text()
+
+
+async def test_refreshing_needs_a_token_and_a_receiver(client, house, auth) -> None:
+    assert (await client.post("/v1/receivers/receiver-1/tokens/refresh")).status == 400
+    house.definitions.refuse = DefinitionRefused("receiverNotFound", 'Receiver "receiver-1" not found in the project')
+    response = await client.post("/v1/receivers/receiver-1/tokens/refresh", headers=auth)
+    assert (response.status, (await response.json())["error"]) == (404, "buffer.receiverNotFound")
+
+
 # the old secret at the door
 
 

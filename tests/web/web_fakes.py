@@ -104,6 +104,10 @@ class FakeDefinitions:
         rotated = {"secret": "n" * 48, "previous_secret": SECRET, "previous_secret_until_us": CREATED_US}
         return msgspec.structs.replace(receiver, **rotated)
 
+    async def refresh_tokens(self, project_id: int, receiver_id: str) -> Receiver:
+        self._act("refresh_tokens", project_id, receiver_id)
+        return self.known[receiver_id]
+
     async def delete_receiver(self, project_id: int, receiver_id: str) -> None:
         self._act("delete_receiver", project_id, receiver_id)
 

@@ -1,4 +1,4 @@
-"""What opens a receiver: its secret, given anew over the Buffer API."""
+"""What opens something, given anew: a receiver's secret, its exports' tokens."""
 
 from aiohttp import web
 
@@ -17,4 +17,11 @@ async def rotate_secret(doors: Doors, request: web.Request) -> web.Response:
     receiver = await doors.definitions.rotate_secret(
         project_id, request.match_info["receiver_id"], grace_s=payload.grace_seconds
     )
+    return answer_json(200, encode_receiver(receiver, doors.public_url))
+
+
+async def refresh_tokens(doors: Doors, request: web.Request) -> web.Response:
+    """`POST /v1/receivers/{receiverId}/tokens/refresh`."""
+    project_id = await authorize(doors, request)
+    receiver = await doors.definitions.refresh_tokens(project_id, request.match_info["receiver_id"])
     return answer_json(200, encode_receiver(receiver, doors.public_url))

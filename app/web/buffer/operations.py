@@ -208,6 +208,15 @@ ROTATE_SECRET = Operation(
     errors=_errors(*_RECEIVER, *(name for name in _PAYLOAD if name != "missingPayload")),
     body=RequestBody("How long the old secret is valid.", RotateSecretPayload, required=False),
 )
+REFRESH_TOKENS = Operation(
+    id="RefreshReceiverTokens",
+    tag=CONFIGURATION,
+    summary="Give the receiver's exports new tokens",
+    description="Each export loads under a token that opens the bucket of its table for writing, and nothing else. The "
+    "tokens are never shown.",
+    answer=Answer(200, "The receiver.", Receiver),
+    errors=_errors(*_RECEIVER, "tooManyRequests"),
+)
 CREATE_EXPORT = Operation(
     id="CreateExport",
     tag=CONFIGURATION,

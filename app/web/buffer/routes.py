@@ -42,6 +42,7 @@ ROUTES = (
     Route("PATCH", RECEIVER, receivers.update_receiver, operations.UPDATE_RECEIVER),
     Route("DELETE", RECEIVER, receivers.delete_receiver, operations.DELETE_RECEIVER),
     Route("POST", f"{RECEIVER}/secret/rotate", credentials.rotate_secret, operations.ROTATE_SECRET),
+    Route("POST", f"{RECEIVER}/tokens/refresh", credentials.refresh_tokens, operations.REFRESH_TOKENS),
     Route("GET", f"{RECEIVER}/ledger", receivers.get_ledger, operations.GET_LEDGER),
     Route("GET", f"{RECEIVER}/tail", follow_tail, operations.FOLLOW_TAIL),
     Route("POST", f"{RECEIVER}/test", try_mapping, operations.TRY_MAPPING),
