@@ -333,6 +333,8 @@ class MappedPartition:
         self._room.crash.reach("staged")
         if not await until_done(lambda: self.cuts.propose(cut), what, LogFailed):
             logger.warning("partition %s: another owner has cut it; starting again from its last cut", self.partition)
+            named = self.cuts.staged_names()  # ours may count after all: its answer was lost, another's stands behind
+            self._staging_names = [name for name in self._staging_names if name not in named]
             await asyncio.to_thread(self._drop_staging)
             await self._announce({})
             self._start_anew()

@@ -614,6 +614,30 @@ async def test_a_zombies_cut_that_came_first_counts_and_the_owner_maps_on_from_i
 
 
 @simulated
+async def test_a_cut_whose_answer_was_lost_keeps_its_slices_when_another_cut_follows_it():
+    bench = Bench()
+    bench.define()
+    first, second = bench.worker(), bench.worker()
+    one = await first.mapped()
+    bench.accept("1")
+    await first.take(one)
+    other = await second.mapped()
+    first.script.plan(f"append {CUTS}", fails_after(LOG_FAILED))
+    losing = asyncio.ensure_future(cut(one))
+    await settled()
+    assert bench.spans() == [(0, 1)]
+    bench.accept("2")
+    await second.take(other)  # of both, but the first is cut already
+    await cut(other)
+    await second.take(other, 1)
+    await cut(other)
+    await losing
+    assert bench.spans() == [(0, 1), (1, 2)]
+    assert [bench.staging.read(part.staged) for part in unique(bench.announced())] == [b"1\n", b"2\n"]
+    assert first.log.seeks == {EVENTS_TP: 2}
+
+
+@simulated
 async def test_a_run_that_was_being_mapped_when_another_cut_is_not_passed_over():
     """The cut within `take` fails: the rest of the run must not be taken for mapped."""
     bench = Bench()
