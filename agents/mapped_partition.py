@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from secrets import token_hex
 from typing import Any
@@ -17,10 +18,12 @@ from faust.types import TP
 
 from agents.announcer import Announcer
 from agents.keep_definitions import DefinitionsKeeper
+from agents.partition_claims import PartitionClaims, Place
 from agents.partition_cuts import PartitionCuts
 from agents.patience import until_done
 from agents.worker import worker_fault
 from app import clock
+from app.claims.index import OpenIndex
 from app.crash import CrashPoints
 from app.destinations.base import Watermark
 from app.errors import LoadFailed, LogCorrupt, LogFailed, StagingFailed
@@ -56,6 +59,7 @@ class MappingRoom:
     mapper_of: Callable[[Export], RowMapper]
     watermarks: Callable[[], Awaitable[list[Watermark]]]
     arrived_until: Callable[[int], None]
+    open_index: OpenIndex
     crash: CrashPoints
     now_us: Callable[[], int] = clock.now_us
 
@@ -77,6 +81,7 @@ class MappedPartition:
         self.partition = partition
         self._tp = TP(EVENTS, partition)
         self.cuts = PartitionCuts(room.log, partition)
+        self.claims = PartitionClaims(room.log, partition, self.cuts, room.open_index)
         self._announcer = Announcer(room.streams, room.log, room.staging, partition)
         self._announced_to = 0
         self._staging_names: list[str] = []
@@ -107,7 +112,7 @@ class MappedPartition:
             self._learn(watermarks)
         await self._announce(self._loaded)
         room.crash.reach("announced-again")
-        self._start_anew()
+        await self._start_anew()
         last_us = await until_done(self._last_arrival_us, what, LogFailed)
         room.arrived_until(max(self.cuts.fold.arrival_last_us, last_us))
         self._working = asyncio.create_task(self._work())
@@ -118,6 +123,7 @@ class MappedPartition:
         if self._working is not None:
             self._working.cancel()
             await asyncio.wait([self._working])
+        await self.claims.close()
 
     async def _watermarks(self) -> list[Watermark] | None:
         try:
@@ -149,8 +155,9 @@ class MappedPartition:
                 return max(arrivals)
         return 0
 
-    def _start_anew(self) -> None:
+    async def _start_anew(self) -> None:
         self._uncut = Uncut()
+        await self.claims.start_anew()
         self._position = self.cuts.end
         self._ack()
         self._unacked.clear()
@@ -202,7 +209,7 @@ class MappedPartition:
         if start > self._position:  # only what is cut is ever deleted: another owner has cut it
             await self.cuts.read()
             await self._announce({})
-            self._start_anew()
+            await self._start_anew()
             if start > self._position:
                 raise LogCorrupt(f"events {self._position} to {start} of partition {self.partition} are gone uncut")
         await self._go_back()
@@ -241,13 +248,14 @@ class MappedPartition:
         """Whether the records are mapped now; not if another owner has cut meanwhile (see `_cut`)."""
         packs = _packs(records)
         await self._room.keeper.reached(max((pack.revision for _, pack in packs), default=0))
-        if not await self._follow_definitions(records[0].offset):
+        repeats = await self.claims.repeats(packs)
+        if not await self._follow_definitions(records[0].offset):  # nothing may come between it and the routing
             return False
         self._uncut.begin(self._room.now_us())
         self._uncut.flush.update(uid for _, pack in packs for uid in pack.flush)
         if not packs:
             return True
-        wanted = self._route(packs)
+        wanted = self._route(packs, repeats)
         results = await asyncio.gather(*(self._room.mapper_of(one.export).map(one.arrived) for one in wanted))
         for one, mapped in zip(wanted, results, strict=True):
             self._uncut.keep(one.export, one.placed, mapped, self._room.now_us())
@@ -264,11 +272,12 @@ class MappedPartition:
             self._revision = revision
         return True
 
-    def _route(self, packs: Sequence[tuple[int, Pack]]) -> list[Wanted]:
-        """Which export wants which events; counts on the way all that come for the first time."""
+    def _route(self, packs: Sequence[tuple[int, Pack]], repeats: AbstractSet[Place]) -> list[Wanted]:
+        """Which export wants which events; counts on the way all that come for the first time. Nobody wants repeats."""
         log_id = self.cuts.fold.log_id_at(packs[0][0])
         by_uid = self._room.keeper.receivers.by_uid
         accepted: dict[str, int] = {}
+        deduplicated: dict[str, int] = {}
         unrouted: dict[str, int] = {}
         wanted: dict[str, Wanted] = {}
         last_us = 0
@@ -277,10 +286,13 @@ class MappedPartition:
             for index, event in enumerate(pack.events):
                 uid, replay = event.receiver, event.replay
                 last_us = max(last_us, event.arrival_us)
-                exports = _exports_for(event, by_uid.get(uid))
+                repeated = bool(repeats) and (offset, index) in repeats
+                exports = () if repeated else _exports_for(event, by_uid.get(uid))
                 if replay is None:
                     accepted[uid] = accepted.get(uid, 0) + 1
-                    if not exports:
+                    if repeated:
+                        deduplicated[uid] = deduplicated.get(uid, 0) + 1
+                    elif not exports:
                         unrouted[uid] = unrouted.get(uid, 0) + 1
                 if not exports:
                     continue
@@ -291,7 +303,7 @@ class MappedPartition:
                         wanted[export.uid] = Wanted(export, [], [])
                     wanted[export.uid].arrived.append(arrived)
                     wanted[export.uid].placed.append(placed)
-        self._uncut.count(accepted, unrouted, last_us)
+        self._uncut.count(accepted, deduplicated, unrouted, last_us)
         return list(wanted.values())
 
     # cutting
@@ -307,7 +319,9 @@ class MappedPartition:
     def _is_due(self, now_us: int) -> bool:
         """Cuts keep a pause, so that a small count under load does not make one for every few events."""
         paused = 0 <= now_us - self._cut_us < CUT_PAUSE_US
-        return self._uncut.is_full() if paused else self._uncut.is_due(now_us) or self._is_remapped()
+        if self._uncut.is_full() or self.claims.is_full():
+            return True
+        return not paused and (self._uncut.is_due(now_us) or self._is_remapped())
 
     def _is_remapped(self) -> bool:
         """Whether an open slice holds rows of a mapping that is not its export's any more."""
@@ -331,19 +345,23 @@ class MappedPartition:
         self._room.crash.reach("before-staging")
         cut = await until_done(self._staged, what, StagingFailed)
         self._room.crash.reach("staged")
+        if await until_done(self.claims.append, what, LogFailed):
+            self._room.crash.reach("claimed")
         if not await until_done(lambda: self.cuts.propose(cut), what, LogFailed):
             logger.warning("partition %s: another owner has cut it; starting again from its last cut", self.partition)
             named = self.cuts.staged_names()  # ours may count after all: its answer was lost, another's stands behind
             self._staging_names = [name for name in self._staging_names if name not in named]
             await asyncio.to_thread(self._drop_staging)
             await self._announce({})
-            self._start_anew()
+            await self._start_anew()
             await self._go_back()
             return False
         self._staging_names.clear()
         self._room.crash.reach("cut")
         await self._announce({})
         self._room.crash.reach("announced")
+        await self.claims.cut()
+        self._room.crash.reach("claims-known")
         self._cut_us = self._room.now_us()
         self._uncut = Uncut()
         self._ack()

@@ -18,7 +18,7 @@ from agents.worker import OwnedPartitions
 from app import clock
 from app.destinations.base import Watermark
 from app.destinations.thread import DestinationThread
-from app.errors import LoadFailed, LogFailed, StagingFailed
+from app.errors import ClaimsFailed, LoadFailed, LogFailed, StagingFailed
 from app.model.slice import Slice
 from app.slicing.staging import Staging, delete_staged
 from app.streams import FILES
@@ -72,10 +72,10 @@ class Trimmer(Service):
             await self.sleep(EVERY_S)
             if self.should_stop:
                 return
-            for act in (self.trim_events, self.trim_loaded, self.forget_deleted, self.sweep):
+            for act in (self.trim_events, self.trim_claims, self.trim_loaded, self.forget_deleted, self.sweep):
                 try:
                     await act()
-                except (LogFailed, LoadFailed, StagingFailed) as error:
+                except (LogFailed, LoadFailed, StagingFailed, ClaimsFailed) as error:
                     logger.warning("%s: %s; tried again in %s s", act.__name__, error, EVERY_S)
 
     async def trim_events(self) -> None:
@@ -83,6 +83,11 @@ class Trimmer(Service):
         older_than_us = clock.now_us() - (0 if await self._crowded() else self._events_retention_us)
         for _, mapped in self._mapped.opened():
             await mapped.cuts.trim_events(older_than_us)
+
+    async def trim_claims(self) -> None:
+        """Delete claims that no event can repeat any more."""
+        for _, mapped in self._mapped.opened():
+            await mapped.claims.trim()
 
     async def trim_loaded(self) -> None:
         """Delete cuts, announcements and flush commands whose slices are loaded."""

@@ -11,6 +11,7 @@ ForebayError
 │   └── Rejected            the destination refuses it until somebody changes something
 ├── MappingFailed           an event does not fit an export's mapping: it becomes a dead letter
 ├── DefinitionRefused       a change of the definitions breaks a rule; says which
+├── ClaimsFailed            the index of claims cannot be used: make it again from the log
 └── StagingFailed           a staged file could not be written or is not what its cut says
     └── StagedFileGone      it is not there
 """
@@ -58,6 +59,10 @@ class Rejected(LoadFailed):
 
 class MappingFailed(ForebayError):
     """An event cannot be mapped for one export; the text is its dead letter's reason."""
+
+
+class ClaimsFailed(ForebayError):
+    """The index of claims on keys could not be read or written. It can be made again from the log of claims."""
 
 
 class StagingFailed(ForebayError):

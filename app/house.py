@@ -22,6 +22,7 @@ from agents.trim_logs import Trimmer
 from agents.upload_files import FiledPartition, LoadingRoom, upload_files
 from agents.worker import OwnedPartitions
 from app.admin_token import kept_admin_token
+from app.claims.rocks import RocksClaimIndex
 from app.clock import MonotonicClock
 from app.crash import CrashPoints
 from app.dead_letters import DeadLetters
@@ -169,9 +170,10 @@ class House(Service):
         ]
 
     async def on_first_start(self) -> None:
-        """Declare the one topic that no agent reads: its readers come by the `Log`."""
+        """Declare the topics that no agent reads: their readers come by the `Log`."""
         self.app.producer.buffer.max_messages = CHANGELOG_RECORDS_WAITING_MAX
         await self.streams.cuts.maybe_declare()
+        await self.streams.claims.maybe_declare()
 
     async def on_started(self) -> None:
         """Make sure that somebody can get in."""
@@ -219,6 +221,7 @@ class House(Service):
             mapper_of=self._mappers.of,
             watermarks=self._asides.watermarks,
             arrived_until=self.clock.raise_floor,
+            open_index=lambda n: RocksClaimIndex(self.settings.data_dir / "claims" / f"{n:03d}"),
             crash=crash,
         )
         owned = OwnedPartitions(self.app, EVENTS, lambda n: MappedPartition(room, n).open())

@@ -18,6 +18,7 @@ COMMIT_INTERVAL_S = 1.0
 
 EVENTS = "events"  # packs of events; value = Pack
 CUTS = "cuts"  # same partitions as the events; value = CutRecord
+CLAIMS = "claims"  # same partitions as the events; value = Claims
 SLICES = "slices"  # key: export; value = SliceRecord
 FILES = "files"  # key: export; value = FileRecord
 DEAD_LETTERS = "dead-letters"  # key: export; value = DeadLetter
@@ -34,6 +35,7 @@ class Streams:
     partitions: int
     events: Any
     cuts: Any
+    claims: Any
     slices: Any
     files: Any
     dead_letters: Any
@@ -89,6 +91,7 @@ def create_streams(settings: Settings) -> Streams:
         partitions=count,
         events=run_topic(app, EVENTS, partitions=count),
         cuts=app.topic(CUTS, partitions=count, internal=True),
+        claims=app.topic(CLAIMS, partitions=count, internal=True),
         slices=run_topic(app, SLICES, partitions=count),
         files=run_topic(app, FILES, partitions=count),
         dead_letters=run_topic(app, DEAD_LETTERS, partitions=count),

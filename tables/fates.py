@@ -7,13 +7,14 @@ from typing import NamedTuple
 import msgspec
 from faust.types import TP
 
+from app.model.claim import decode_claims
 from app.model.cut import Cut
 from app.model.dead_letter import DeadLetter
 from app.model.event import Event, EventIds, Position, decode_pack
 from app.model.export import Export
 from app.model.tail import Came, ExportFate, ExportMade, Fate, Fated
 from app.model.times import iso_ms
-from app.streams import EVENTS
+from app.streams import CLAIMS, EVENTS
 from app.transports.log import Log, Record
 from tables.cuts import CutReader
 from tables.receivers import Receivers
@@ -32,6 +33,7 @@ class Awaited(NamedTuple):
     receiver: str
     id: str
     only_export: str
+    has_key: bool
 
 
 class Told(NamedTuple):
@@ -46,19 +48,23 @@ class FollowedPartition:
     """What came and was not cut yet, of the receivers that somebody listens to.
 
     Cuts say which exports an event went to; the letters in the log of dead letters say where it did not fit. A cut is
-    told when all its letters of such a receiver are there: they come after the cut, which counts them.
+    told when all its letters of such a receiver are there: they come after the cut, which counts them. The claims of
+    its events stand in their log before the cut: who has a key and no claim repeats another.
     """
 
     def __init__(self, log: Callable[[], Log], receivers: Receivers, partition: int) -> None:
         self._log = log
         self._receivers = receivers
         self._tp = TP(EVENTS, partition)
+        self._claims_tp = TP(CLAIMS, partition)
         self._cuts = CutReader(log, partition)
         self._next = 0
         self._told_to = 0
         self._awaited: deque[Awaited] = deque()
         self._pending: deque[Cut] = deque()
         self._reasons: dict[tuple[str, Position], str] = {}  # of letters, by export
+        self._claims_next = 0
+        self._claimed: set[tuple[int, int]] = set()  # offset and index of events that are the first with their key
         self.left_out = False
 
     @property
@@ -71,6 +77,7 @@ class FollowedPartition:
         await self._cuts.read()
         self._told_to = self._cuts.fold.end or 0
         self._next = await self.end()
+        _, self._claims_next = await self._log().bounds(self._claims_tp)
 
     async def end(self) -> int:
         """Where the next message will stand. Raises LogFailed."""
@@ -97,7 +104,7 @@ class FollowedPartition:
                 event_id = ids.of(event.arrival_us, index) if event.replay is None else event.replay.event_id
                 position = Position(log_id, self._tp.partition, record.offset, index)
                 self._make_room()
-                self._awaited.append(Awaited(position, event.receiver, event_id, event.only_export))
+                self._awaited.append(Awaited(position, event.receiver, event_id, event.only_export, bool(event.key)))
                 yield Told(event.receiver, position, self._line(event, event_id))
 
     def _line(self, event: Event, event_id: str) -> Came:
@@ -114,10 +121,11 @@ class FollowedPartition:
 
     def _make_room(self) -> None:
         """When too much waits, forget all of it: its fates are left out, up to the next cut's end."""
-        if max(len(self._awaited), len(self._reasons)) >= AWAITED_MAX:
+        if max(len(self._awaited), len(self._reasons), len(self._claimed)) >= AWAITED_MAX:
             self.left_out = True
             self._awaited.clear()
             self._reasons.clear()
+            self._claimed.clear()
             self._told_to = self._next
 
     def forget(self, receivers: Collection[str]) -> None:
@@ -127,8 +135,14 @@ class FollowedPartition:
     # what became of it
 
     async def read_cuts(self) -> None:
-        """Learn what is cut. Raises LogFailed."""
+        """Learn what is cut, and then all that was claimed before. Raises LogFailed."""
         self._pending.extend(record for _, record in await self._cuts.read() if isinstance(record, Cut))
+        while (run := await self._log().read(self._claims_tp, self._claims_next, bytes_max=READ_BYTES_MAX)).records:
+            self._claims_next = run.next
+            for record in run.records:
+                self._make_room()
+                claims = decode_claims(record.value or b"").unpacked()
+                self._claimed.update((claim.offset, claim.index) for claim in claims if claim.offset >= self._told_to)
 
     def hear(self, letter: DeadLetter) -> None:
         """Take a letter of this partition; it may come again."""
@@ -146,6 +160,7 @@ class FollowedPartition:
             else:  # some of its letters were forgotten
                 self.left_out |= any([*self._taken(cut.end)])
             self._told_to = max(self._told_to, cut.end)
+            self._claimed = {place for place in self._claimed if place[0] >= cut.end}
             self._reasons = {key: reason for key, reason in self._reasons.items() if key[1].offset >= cut.end}
         return fates
 
@@ -178,6 +193,8 @@ class FollowedPartition:
 
     def _fate(self, awaited: Awaited, exports: list[Export]) -> Fated:
         """Exports that were deleted since are none any more."""
+        if awaited.has_key and awaited.position[2:] not in self._claimed:
+            return Fated(awaited.id, Fate.DEDUPLICATED, ())
         made = [
             self._made(awaited.position, export)
             for export in sorted(exports, key=lambda export: export.id)

@@ -9,10 +9,12 @@ from typing import Any, NamedTuple
 
 from faust.types import TP
 
+from app.claims.index import Stamp
 from app.destinations.base import Capabilities, Load, Loaded, Watermark
 from app.destinations.rules import plan_load
-from app.errors import LogFailed, MappingFailed, StagedFileGone, StagingFailed
+from app.errors import ClaimsFailed, LogFailed, MappingFailed, StagedFileGone, StagingFailed
 from app.mapping.arrived import Arrived
+from app.model.claim import Claim
 from app.model.column import Column, ColumnType
 from app.model.conditions import Conditions
 from app.model.event import Event
@@ -21,7 +23,7 @@ from app.model.export_token import ExportToken
 from app.model.mapping import Mapping, TableId
 from app.model.receiver import Receiver
 from app.model.staged import StagedFile
-from app.streams import CUTS, DEAD_LETTERS, DEFINITIONS, EVENTS, FILES, SLICES, Streams
+from app.streams import CLAIMS, CUTS, DEAD_LETTERS, DEFINITIONS, EVENTS, FILES, SLICES, Streams
 from app.transports.log import NewRecord, Record, Run
 
 PROJECT = 1
@@ -97,7 +99,7 @@ class FakeStore:
     """What all views of a log share."""
 
     def __init__(self, partitions: int) -> None:
-        topics = dict.fromkeys([EVENTS, CUTS, SLICES, FILES, DEAD_LETTERS], partitions) | {DEFINITIONS: 1}
+        topics = dict.fromkeys([EVENTS, CUTS, CLAIMS, SLICES, FILES, DEAD_LETTERS], partitions) | {DEFINITIONS: 1}
         self.partitions = {TP(topic, n): FakePartition() for topic, count in topics.items() for n in range(count)}
         self.grown: asyncio.Event | None = None
 
@@ -223,6 +225,71 @@ class FakeStaging:
         return [(name, 0.0) for name in self.files]
 
 
+class ClaimDisk:
+    """What an index of claims has on disk. `act` may let calls fail; `copy` is what a backup holds."""
+
+    def __init__(self) -> None:
+        self.claims: dict[bytes, list[Claim]] = {}
+        self.stamp: Stamp | None = None
+        self.opened_by: FakeClaimIndex | None = None
+        self.act: Callable[[str, Any], Act] = lambda _call, _what: DONE
+        self.calls: list[str] = []
+
+    def copy(self) -> "ClaimDisk":
+        twin = ClaimDisk()
+        twin.claims, twin.stamp = copy.deepcopy(self.claims), self.stamp
+        return twin
+
+
+class FakeClaimIndex:
+    """An index of claims in a dict."""
+
+    def __init__(self, disk: ClaimDisk) -> None:
+        self._disk = disk
+        self._closed = False
+
+    def stamp(self) -> Stamp | None:
+        return self._opened("stamp").stamp
+
+    def find(self, keys: Sequence[bytes]) -> list[Sequence[Claim]]:
+        disk = self._opened("find")
+        return [tuple(disk.claims.get(key, ())) for key in keys]
+
+    def add(self, claims: Sequence[Claim], stamp: Stamp) -> None:
+        disk = self._opened("add")
+        for claim in claims:
+            held = disk.claims.setdefault(claim.key, [])
+            if claim not in held:
+                held.append(claim)
+        disk.stamp = stamp
+
+    def forget(self, claims: Sequence[Claim]) -> None:
+        disk = self._opened("forget")
+        for claim in claims:
+            held = [other for other in disk.claims.pop(claim.key, []) if other != claim]
+            if held:
+                disk.claims[claim.key] = held
+
+    def clear(self) -> None:
+        disk = self._opened("clear")
+        disk.claims.clear()
+        disk.stamp = None
+
+    def close(self) -> None:
+        self._closed = True
+        if self._disk.opened_by is self:
+            self._disk.opened_by = None
+
+    def _opened(self, call: str) -> ClaimDisk:
+        disk = self._disk
+        if self._closed or disk.opened_by not in {None, self}:
+            raise ClaimsFailed("it is closed, or another has it open")
+        disk.opened_by = self
+        disk.calls.append(call)
+        _raise(disk.act(call, ""))
+        return disk
+
+
 class FakeDestination:
     """Tables and watermarks in memory, by the rules that all destinations share. Rows are counted, by export too."""
 
@@ -305,7 +372,7 @@ class FakeApp:
 
 
 def fake_streams(partitions: int = 1, app: FakeApp | None = None) -> Streams:
-    topics = dict.fromkeys(["events", "cuts", "slices", "files", "dead_letters", "definitions"])
+    topics = dict.fromkeys(["events", "cuts", "claims", "slices", "files", "dead_letters", "definitions"])
     return Streams(app=app or FakeApp(), partitions=partitions, **topics)  # type: ignore[arg-type]
 
 

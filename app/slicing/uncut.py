@@ -52,11 +52,17 @@ class Uncut:
         """Whether it holds as much as may be held."""
         return sum(part.opened.bytes for part in self.slices.values()) + self._dead_bytes >= BYTES_MAX
 
-    def count(self, accepted: Mapping[str, int], unrouted: Mapping[str, int], arrival_last_us: int) -> None:
+    def count(
+        self,
+        accepted: Mapping[str, int],
+        deduplicated: Mapping[str, int],
+        unrouted: Mapping[str, int],
+        arrival_last_us: int,
+    ) -> None:
         """Add events, by receiver."""
         self.arrival_last_us = max(self.arrival_last_us, arrival_last_us)
         for uid, events in accepted.items():
-            counts = ReceiverCounts(accepted=events, unrouted=unrouted.get(uid, 0))
+            counts = ReceiverCounts(events, deduplicated.get(uid, 0), unrouted.get(uid, 0))
             self.receivers[uid] = self.receivers.get(uid, ReceiverCounts()).plus(counts)
 
     def keep(

@@ -29,7 +29,9 @@ from tables.buffers import BuffersTable
 from tables.files import FilesTable
 from tables.receivers import Receivers
 from tests.fakes import (
+    ClaimDisk,
     FakeApp,
+    FakeClaimIndex,
     FakeDestination,
     FakeLog,
     FakeMapper,
@@ -58,8 +60,9 @@ class Bench:
         self.retention_s = retention_s
         self.tasks_made = 0
 
-    def worker(self) -> "Worker":
-        return Worker(self)
+    def worker(self, disk: ClaimDisk | None = None) -> "Worker":
+        """With the index of claims that it finds on its disk."""
+        return Worker(self, disk or ClaimDisk())
 
     # the log's content
 
@@ -130,7 +133,7 @@ class Bench:
 
 
 class Worker:
-    def __init__(self, bench: Bench) -> None:
+    def __init__(self, bench: Bench, disk: ClaimDisk) -> None:
         self.bench = bench
         self.app = FakeApp()
         self.streams = fake_streams(1, self.app)
@@ -150,6 +153,7 @@ class Worker:
             mapper_of=lambda _export: self.mapper,
             watermarks=self.loads.watermarks,
             arrived_until=self.arrived.append,
+            open_index=lambda _partition: FakeClaimIndex(disk),
             crash=crash,
         )
         self.buffering = BufferingRoom(self.streams, lambda: self.log, self.keeper, self.loads.watermarks, crash)

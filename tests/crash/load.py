@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import json
 import random
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -11,8 +12,8 @@ import aiohttp
 
 from tests.server import TOKEN
 
-MENDED = "mended"  # an export whose dead letters may fit later
 REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=10)
+NO_HEADERS: Mapping[str, str] = {}
 HEADERS = {"X-StorageApi-Token": TOKEN, "Content-Type": "application/json"}
 
 
@@ -24,6 +25,7 @@ class Pushed:
     receiver: str
     number: int
     accepted: bool = False
+    answered_at: int = -1  # of the answer that accepted it, among the numbers
     dead_for_path: bool = False
 
 
@@ -49,6 +51,7 @@ class Memory:
     numbers: "itertools.count[int]" = field(default_factory=itertools.count)
     lost: list[tuple[int, int]] = field(default_factory=list)  # what only a log that was replaced had known
     copied_at: int = 0
+    unanswered: list[tuple[Pushed, str]] = field(default_factory=list)  # with a key: to be sent again, with its body
 
     def log_copied(self) -> None:
         """A copy of the log was kept now."""
@@ -61,14 +64,11 @@ class Memory:
         self.exports = [wanted for wanted in self.exports if wanted.since < window[0]]
         self.urls = {name: url for name, url in self.urls.items() if name in {"spread", "keyed"}}
         self.keyed = {key: (sent, 0) for key, (sent, _) in self.keyed.items()}
-
-    def may_be_loaded_again(self, event: Pushed) -> bool:
-        """Whether a log that was replaced may have replayed it: the one that is there does not know."""
-        return event.dead_for_path and any(event.number < end for _, end in self.lost)
+        self.unanswered.clear()  # only the log that is gone may know them, and the table
 
     def required(self, event: Pushed) -> bool:
         """Whether the event must be found: it was accepted, by a log that is still there."""
-        return event.accepted and not any(start < event.number < end for start, end in self.lost)
+        return event.accepted and not any(start < event.answered_at < end for start, end in self.lost)
 
 
 class Clients:
@@ -87,7 +87,6 @@ class Clients:
             [
                 _export("all", "in.c-crash.all", 1),
                 _export("some", "in.c-crash.some", 40, template=True),
-                _mended(),
                 _export("patient", "in.c-crash.patient", 10_000_000, time="24h"),  # loads by flushes alone
             ],
         )
@@ -106,8 +105,11 @@ class Clients:
     async def push_on(self, session: aiohttp.ClientSession) -> None:
         """Push to whatever receiver there is, until cancelled."""
         while True:
-            receiver = self._dice.choice([name for name in self._memory.urls if name != "keyed"])
-            await self.push(session, receiver)
+            if self._dice.random() < 0.5 and self._memory.unanswered:
+                await self.push_again(session)
+            else:
+                receiver = self._dice.choice([name for name in self._memory.urls if name != "keyed"])
+                await self.push(session, receiver)
 
     async def push(self, session: aiohttp.ClientSession, receiver: str) -> bool:
         """One event; whether it was accepted."""
@@ -118,7 +120,26 @@ class Clients:
         body = {"name": event.name, "filler": "x" * self._dice.choice((10, 10, 1000, 20_000))}
         if not event.dead_for_path:
             body["wanted"] = event.name
-        event.accepted = await self._post(session, memory.urls[receiver], body)
+        return await self._try(session, event, json.dumps(body), has_key=self._dice.random() < 0.5)
+
+    async def push_again(self, session: aiohttp.ClientSession) -> bool:
+        """Repeat a request whose answer did not come; whether it is accepted now."""
+        event, body = self._memory.unanswered.pop(0)
+        return await self._try(session, event, body, has_key=True)
+
+    async def push_all_again(self, session: aiohttp.ClientSession) -> None:
+        """Until each request with a key has its answer."""
+        while self._memory.unanswered:
+            assert await self.push_again(session), "a server in good health accepts"
+
+    async def _try(self, session: aiohttp.ClientSession, event: Pushed, body: str, *, has_key: bool) -> bool:
+        key = {"Idempotency-Key": event.name} if has_key else {}
+        try:
+            event.accepted = await self._post(session, self._memory.urls[event.receiver], body, key)
+            event.answered_at = next(self._memory.numbers)
+        finally:
+            if has_key and not event.accepted:
+                self._memory.unanswered.append((event, body))
         return event.accepted
 
     async def push_fillers(self, session: aiohttp.ClientSession, count: int) -> None:
@@ -127,7 +148,7 @@ class Clients:
             assert await self.push(session, "spread"), "a server in good health accepts"
             self._memory.events[-1].accepted = False
         for _ in range(3):
-            assert await self._post(session, self._memory.urls["keyed"], {"key": "filler", "value": 0})
+            assert await self._post(session, self._memory.urls["keyed"], json.dumps({"key": "filler", "value": 0}))
         await self._request(session, "POST", "/v1/receivers/spread/exports/patient/flush", None)
 
     async def flush_on(self, session: aiohttp.ClientSession) -> None:
@@ -139,33 +160,13 @@ class Clients:
                 path = f"/v1/receivers/{wanted.receiver}/exports/{wanted.export}/flush"
                 await self._request(session, "POST", path, None)
 
-    async def replay_on(self, session: aiohttp.ClientSession) -> None:
-        """Mend one export and break it again, and replay dead letters of any, until cancelled."""
-        while True:
-            await asyncio.sleep(self._dice.uniform(0, 0.3))
-            wanted = self._dice.choice([wanted for wanted in self._memory.exports if not wanted.deleted])
-            with suppress(Refused):
-                if self._dice.random() < 0.3:
-                    change = {"mapping": _mapping_for_all() if self._dice.random() < 0.7 else _mended()["mapping"]}
-                    await self._task(session, "PATCH", f"/v1/receivers/spread/exports/{MENDED}", change)
-                await self._replay(session, f"/v1/receivers/{wanted.receiver}/exports/{wanted.export}/dead-letters")
-                await self._replay(session, f"/v1/receivers/spread/exports/{MENDED}/dead-letters")
-
-    async def _replay(self, session: aiohttp.ClientSession, letters: str) -> None:
-        if self._dice.random() < 0.5:
-            await self._request(session, "POST", f"{letters}/replay", None)
-            return
-        answer = await self._get(session, f"{letters}?limit=3")
-        for letter in answer["deadLetters"]:  # type: ignore[attr-defined]
-            await self._request(session, "POST", f"{letters}/{letter['id']}/replay", None)
-
     async def push_keyed_on(self, session: aiohttp.ClientSession, key: str) -> None:
         """Push ever greater values of one key, one after another."""
         memory = self._memory
         while True:
             sent, accepted = memory.keyed.get(key, (0, 0))
             memory.keyed[key] = (sent + 1, accepted)
-            if await self._post(session, memory.urls["keyed"], {"key": key, "value": sent + 1}):
+            if await self._post(session, memory.urls["keyed"], json.dumps({"key": key, "value": sent + 1})):
                 memory.keyed[key] = (sent + 1, sent + 1)
 
     async def change_on(self, session: aiohttp.ClientSession) -> None:
@@ -226,9 +227,12 @@ class Clients:
                 raise Refused(text)
             return json.loads(text) if text else {}
 
-    async def _post(self, session: aiohttp.ClientSession, url: str, body: object) -> bool:
+    async def _post(
+        self, session: aiohttp.ClientSession, url: str, body: str, headers: Mapping[str, str] = NO_HEADERS
+    ) -> bool:
+        json_headers = {"Content-Type": "application/json", **headers}
         try:
-            async with session.post(url, json=body, timeout=REQUEST_TIMEOUT) as answer:
+            async with session.post(url, data=body, headers=json_headers, timeout=REQUEST_TIMEOUT) as answer:
                 assert answer.status in {200, 429, 503}, await answer.text()
                 return answer.status == 200
         except (aiohttp.ClientError, TimeoutError):
@@ -253,19 +257,6 @@ def _export(name: str, table: str, count: int, *, time: str = "30s", template: b
         "mapping": {"tableId": table, "columns": columns},
         "conditions": {"count": count, "time": time},
     }
-
-
-def _mended() -> dict[str, object]:
-    return _export(MENDED, "in.c-crash.mended", 1)
-
-
-def _mapping_for_all() -> dict[str, object]:
-    columns = [
-        {"type": "id", "name": "id"},
-        {"type": "body", "name": "body"},
-        {"type": "path", "name": "wanted", "path": "wanted", "defaultValue": "none"},
-    ]
-    return {"tableId": "in.c-crash.mended", "columns": columns}
 
 
 def _keyed_export() -> dict[str, object]:

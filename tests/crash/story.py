@@ -64,7 +64,6 @@ async def _work(server: Server, memory: Memory, dice: random.Random, plan: Plan,
             *(asyncio.ensure_future(clients.push_keyed_on(session, f"key{number}")) for number in range(2)),
             asyncio.ensure_future(_ignoring_the_end(clients.change_on(session))),
             asyncio.ensure_future(_ignoring_the_end(clients.flush_on(session))),
-            asyncio.ensure_future(_ignoring_the_end(clients.replay_on(session))),
         ]
         await server.dead_within(POINT_TIMEOUT_S if life.crash_at else life.kill_after_s)
         await server.kill()
@@ -99,4 +98,5 @@ async def _judged(server: Server, memory: Memory, dice: random.Random) -> None:
     assert await server.until_ready(), "the last start must come up"
     clients = Clients(server.url, memory, dice)
     async with aiohttp.ClientSession() as session:
+        await clients.push_all_again(session)
         await judge(server.url, server.warehouse, memory, lambda: clients.push_fillers(session, FILLERS))

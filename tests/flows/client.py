@@ -67,6 +67,13 @@ class Client:
             assert time.monotonic() < deadline_s, await self.ledger(name)
             await asyncio.sleep(0.1)
 
+    async def until_cut(self, name: str, events: int) -> None:
+        """Wait until so many events of the receiver are cut."""
+        deadline_s = time.monotonic() + PATIENCE_S
+        while (await self.ledger(name))["accepted"] != events:
+            assert time.monotonic() < deadline_s, await self.ledger(name)
+            await asyncio.sleep(0.05)
+
     async def dead_letters(self, name: str, export: str) -> list[dict[str, Any]]:
         """The export's dead letters."""
         status, answer = await self.call("GET", f"/v1/receivers/{name}/exports/{export}/dead-letters")

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import socket
 import sqlite3
@@ -59,6 +60,37 @@ async def test_a_second_process_on_the_same_data_is_refused(server: Server) -> N
     assert await second.dead_within(20)
     assert second.exit_code == 1
     assert "is in use by another process" in (server.data_dir / "server.log").read_text()
+
+
+async def test_a_request_that_is_repeated_after_a_kill_is_taken_once_also_without_the_index(tmp_path: Path) -> None:
+    server = Server(tmp_path / "data", free_port())
+    try:
+        async with aiohttp.ClientSession() as session:
+            client = Client(server, session)
+            await server.start()
+            assert await server.until_ready()
+            url = await client.create("once", export("once", column("body")))
+            by_id = {"deduplication": {"path": "id"}}
+            for life in range(3):
+                for body in ('{"id": 1}', '{"id": "a"}'):
+                    assert await client.push(url, body, **{"Idempotency-Key": body.encode().hex()}) == 200
+                    assert await client.push(url, body, **{"Idempotency-Key": body.encode().hex()}) == 200
+                await client.until_cut("once", 4 * (life + 1))
+                await server.kill()
+                if life == 1:
+                    shutil.rmtree(tmp_path / "data" / "claims")
+                await server.start()
+                assert await server.until_ready()
+            assert sorted(await client.rows_when("in.c-flow.once", 2)) == [('{"id": "a"}',), ('{"id": 1}',)]
+            assert (await client.call("PATCH", "/v1/receivers/once", by_id))[0] == 200
+            for _ in range(2):
+                assert await client.push(url, '{"id": 2}') == 200
+                assert await client.push(url, "{}") == 200
+            assert len(await client.rows_when("in.c-flow.once", 5)) == 5
+            ledger = await client.ledger("once")
+            assert (ledger["accepted"], ledger["deduplicated"], ledger["routed"]) == (16, 11, 5)
+    finally:
+        await server.kill()
 
 
 async def test_a_start_goes_on_where_a_kill_ended(tmp_path: Path) -> None:

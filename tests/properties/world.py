@@ -29,7 +29,7 @@ from app.crash import CrashPoints
 from app.destinations.base import Load, Watermark
 from app.destinations.sqlite import Sqlite
 from app.destinations.thread import DestinationThread
-from app.errors import DefinitionRefused, ForebayError, LogFailed, Rejected, Retryable, StagingFailed
+from app.errors import ClaimsFailed, DefinitionRefused, ForebayError, LogFailed, Rejected, Retryable, StagingFailed
 from app.mapping.base import RowMapper
 from app.model.change import (
     CreateExport,
@@ -63,7 +63,9 @@ from tables.receivers import Receivers
 from tests.fakes import (
     DONE,
     Act,
+    ClaimDisk,
     FakeApp,
+    FakeClaimIndex,
     FakeDestination,
     FakeLog,
     FakeMapper,
@@ -84,6 +86,7 @@ STORM_STEPS = 700
 CALM_S, CALM_ROUND_S = 6000, 5
 CALM_STEPS_MAX = 60_000
 FAR_FUTURE_US = 1 << 60
+HOUR_US = 3600 * 1_000_000
 GRAIN_S = 0.5
 CLOCK_START_US = 1 << 50  # within what FAR_FUTURE_US is far from
 RETENTION_S = 10.0**11
@@ -138,13 +141,14 @@ class WorldApp(FakeApp):
 
 
 class Worker:
-    """One process: the real agents' classes, with their own view of the definitions."""
+    """One process: the real agents' classes, with their own view of the definitions, and a disk for their indexes."""
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: "World", disk: dict[int, ClaimDisk]) -> None:
         self.world = world
         self.dead = False
         self.tasks: set[asyncio.Task[Any]] = set()
         self.consumers: dict[TP, Consumer] = {}
+        self.disk = disk
         app = WorldApp(world)
         app.worker = self
         streams = fake_streams(PARTITIONS, app)
@@ -161,6 +165,7 @@ class Worker:
             mapper_of=self._mapper_of,
             watermarks=asides.watermarks,
             arrived_until=lambda _us: None,
+            open_index=self._open_index,
             crash=crash,
             now_us=world.clock_us,
         )
@@ -176,6 +181,11 @@ class Worker:
             now_us=world.clock_us,
         )
         self.streams = streams
+
+    def _open_index(self, partition: int) -> FakeClaimIndex:
+        disk = self.disk.setdefault(partition, ClaimDisk())
+        disk.act = self.world.index_act
+        return FakeClaimIndex(disk)
 
     def _mapper_of(self, export: Export) -> RowMapper:
         mapper = FakeMapper(self.world.mapping_fails, suffix=f"@{export.mapping_number}")
@@ -296,6 +306,7 @@ class Plan:
     flaky_mapping: bool
     destination_away: bool
     fresh_end: bool
+    keys: float
     unrest: float
     change: float
     lag: float
@@ -312,6 +323,7 @@ class Plan:
             flaky_mapping=not put_back and random.random() < 0.5,
             destination_away=not put_back and random.random() < 0.4,
             fresh_end=put_back or random.random() < 0.5,
+            keys=random.choice([0, 0.5, 0.9]),
             unrest=random.choice([1, 3, 8]),
             change=random.choice([0.2, 0.5, 2]),
             lag=random.choice([0, 0.8, 0.98]),
@@ -338,6 +350,9 @@ class World:
         self.destination.act = self._destination_act
         self.parked: list[Parked] = []
         self.workers: list[Worker] = []
+        self.disks: list[dict[int, ClaimDisk]] = []
+        self.backups: list[ClaimDisk] = []
+        self.home_of = fake_streams(PARTITIONS).partition_of
         self.accepted: list[Accepted] = []
         self.committed: dict[TP, int] = {}
         self.cut_logs = [CutLog() for _ in range(PARTITIONS)]
@@ -491,6 +506,10 @@ class World:
             return Act(float(luck < 0.015), error)
         return Act(0.0, error) if call == "read" and luck < 0.03 and OWNER.get() is not None else DONE
 
+    def index_act(self, _call: str, _what: Any) -> Act:
+        failing = not self.calm and self.plan.failures and self.random.random() < 0.03
+        return Act(0.0, ClaimsFailed("drawn")) if failing else DONE
+
     def _destination_act(self, call: str, _what: Any) -> Act:
         if self.calm:
             return DONE
@@ -540,10 +559,13 @@ class World:
         events = []
         for _ in range(self.random.choice([1, 1, 2, 3])):
             self.events_made += 1
-            self.now_us += 1000
+            self.now_us += self.random.choice([1000, 1000, 1000, 5 * HOUR_US])
+            late_us = self.random.choice([0, 0, HOUR_US // 2])
             body = f"bad{self.events_made}" if self.random.random() < 0.06 else str(self.events_made)
             receiver = self.random.choice(["r0", "r0", "r1", "r1", "r1", "gone"])
-            events.append(an_event(body, receiver, self.now_us))
+            keyed = self.home_of(receiver) == partition and self.random.random() < self.plan.keys
+            key = self.random.choice("ab") if keyed else ""
+            events.append(an_event(body, receiver, max(self.now_us - late_us, 0), key=key))
         offset = self.store.add(NewRecord(EVENTS, partition, None, encode_pack(revision, events)))
         self.accepted.append(Accepted(partition, offset, revision, tuple(events)))
 
@@ -616,10 +638,27 @@ class World:
     def _new_worker(self) -> None:
         if len(self.workers) >= WORKERS_MAX:
             return
-        worker = Worker(self)
+        worker = Worker(self, self._disk())
         self.workers.append(worker)
         worker.spawn(worker.keep_definitions)
         self.say(f"worker {len(self.workers) - 1} starts")
+
+    def _disk(self) -> dict[int, ClaimDisk]:
+        """One that nobody has: as it was left, or wiped, or as a backup has it; or a new one."""
+        free = [disk for disk in self.disks if not any(worker.disk is disk for worker in self.workers)]
+        if not free or self.random.random() < 0.2:
+            self.disks.append({})
+            return self.disks[-1]
+        disk = self.random.choice(free)
+        for partition in list(disk):
+            luck = self.random.random()
+            if luck < 0.1:
+                del disk[partition]
+            elif luck < 0.3 and self.backups:  # perhaps another partition's
+                disk[partition] = self.random.choice(self.backups).copy()
+            elif luck < 0.6:
+                self.backups.append(disk[partition].copy())
+        return disk
 
     def _tps(self) -> list[TP]:
         return [TP(topic, n) for topic in (EVENTS, SLICES, FILES) for n in range(PARTITIONS)]
@@ -686,6 +725,8 @@ class World:
             if consumer.topic == EVENTS:
                 await consumer.state.cuts.trim_events(older_than_us)
                 await consumer.state.cuts.trim_cuts(loaded)
+                with suppress(ClaimsFailed):
+                    await consumer.state.claims.trim()
             elif consumer.topic == SLICES:
                 await consumer.state.trim(loaded)
             else:
@@ -701,6 +742,8 @@ class World:
         self.say(f"{self.workers.index(worker)} dies")
         worker.dead = True
         self.workers.remove(worker)
+        for disk in worker.disk.values():
+            disk.opened_by = None
         for task in list(worker.tasks):
             task.cancel()
 
@@ -833,7 +876,9 @@ class World:
         dead = Counter(
             (letter.export, letter.event.body.decode()) for cut in self.cuts() for letter in self._dead_of(cut)
         )
+        repeated = self._repeated()
         wrong = list(self.faults)
+        wrong += [f"a repeat was mapped: {pair}" for pair in loaded.keys() | dead.keys() if pair[1] in repeated]
         wrong += [f"loaded {count} times: {pair}" for pair, count in loaded.items() if count > 1]
         wrong += [f"dead {count} times: {pair}" for pair, count in dead.items() if count > 1]
         wrong += [f"loaded and dead: {pair}" for pair in loaded.keys() & dead.keys()]
@@ -849,8 +894,21 @@ class World:
     def _dead_of(self, cut: Cut):
         return [] if cut.dead_letters is None else decode_dead_letters(self.staging.history[cut.dead_letters.name])
 
+    def _repeated(self) -> dict[str, str]:
+        """The bodies of the events that repeat another, with their receivers: by the log of events alone."""
+        claimed_us: dict[tuple[str, str], int] = {}
+        repeated = {}
+        for accepted in sorted(self.accepted, key=lambda one: (one.partition, one.offset)):
+            for event in accepted.events:
+                name = event.receiver, event.key
+                if event.key and event.arrival_us - claimed_us.get(name, -FAR_FUTURE_US) <= 24 * HOUR_US:
+                    repeated[event.body.decode()] = event.receiver
+                else:
+                    claimed_us[name] = event.arrival_us
+        return repeated
+
     def _must_have(self) -> dict[tuple[str, str], Accepted]:
-        now, must = self.definitions(), {}
+        now, must, repeated = self.definitions(), {}, self._repeated()
         exports_at: dict[int, Receivers] = {}
         for accepted in self.accepted:
             if accepted.revision not in exports_at:
@@ -858,7 +916,7 @@ class World:
             for event in accepted.events:
                 receiver = exports_at[accepted.revision].by_uid.get(event.receiver)
                 for export in receiver.exports if receiver else ():
-                    if now.export(export.uid) is not None:
+                    if now.export(export.uid) is not None and event.body.decode() not in repeated:
                         must[export.uid, event.body.decode()] = accepted
         return must
 
@@ -921,10 +979,13 @@ class World:
 
         ledger = Ledger(fake_streams(PARTITIONS), lambda: log, watermarks)
         events = Counter(event.receiver for accepted in self.accepted for event in accepted.events)
+        repeats = Counter(self._repeated().values())
         for uid, receiver in self.definitions().by_uid.items():
             sums = await ledger.of(receiver)
             if sums.accepted != events[uid] or sums.accepted != sums.routed + sums.unrouted + sums.deduplicated:
                 wrong.append(f"ledger of {uid}: {sums}, accepted are {events[uid]}")
+            if sums.deduplicated != repeats[uid]:
+                wrong.append(f"ledger of {uid}: {sums}, repeated are {repeats[uid]}")
             for export in sums.exports:
                 if export.routed != export.loaded + export.dead_lettered or export.buffered:
                     wrong.append(f"ledger of {export.export_id}: {export}")

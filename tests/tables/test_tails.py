@@ -8,13 +8,14 @@ import pytest
 from faust.types import TP
 
 from app.errors import LogFailed
+from app.model.claim import Claim, encode_claims
 from app.model.cut import Cut, ExportCounts, Life, encode_cut
 from app.model.dead_letter import DeadLetter, encode_dead_letter
 from app.model.event import Event, Replay, encode_pack
 from app.model.letter_record import DiscardLetters, encode_letter_record
 from app.model.staged import StagedFile
 from app.model.tail import Came, Ended, Ending, ExportFate, Fate, Fated, Listening, Skipped, TailLine
-from app.streams import CUTS, DEAD_LETTERS, EVENTS
+from app.streams import CLAIMS, CUTS, DEAD_LETTERS, EVENTS
 from app.transports.log import NewRecord
 from tables import fates, tails
 from tables.receivers import Receivers
@@ -50,6 +51,10 @@ class Stage:
         )
         self.store.add(NewRecord(CUTS, 0, None, encode_cut(cut)))
         self.cut_to = end
+
+    def claim(self, *places: tuple[int, int]) -> None:
+        claims = [Claim(b"k" * 16, 0, LIFE, *place) for place in places]
+        self.store.add(NewRecord(CLAIMS, 0, None, encode_claims(claims, token="t", until_us=0)))
 
     def die(self, export: str, offset: int, reason: str = "it is bad") -> None:
         letter = DeadLetter(export, LIFE, 0, offset, 0, reason, an_event())
@@ -144,6 +149,18 @@ async def test_a_replayed_letter_is_told_for_its_export_under_the_id_that_it_had
     assert isinstance(fated, Fated)
     assert (came.id, came.export_id) == ("the-id", "y")
     assert (fated.id, [made.export_id for made in fated.exports]) == ("the-id", ["y"])
+
+
+async def test_an_event_that_repeats_another_has_no_claim_when_it_is_cut(stage: Stage, tail: Tail) -> None:
+    stage.push(an_event("1", key="k"), an_event("2", key="k"), an_event("3"))
+    stage.claim((0, 0))
+    stage.push(an_event("4", key="l"))
+    stage.claim((1, 0))
+    stage.cut(1)
+    stage.cut(2)
+    told = [await line(tail) for _ in range(8)]
+    fates = [one.fate for one in told if isinstance(one, Fated)]
+    assert fates == [Fate.ROUTED, Fate.DEDUPLICATED, Fate.ROUTED, Fate.ROUTED]
 
 
 async def test_what_came_before_is_not_told_also_if_it_is_cut_later(stage: Stage) -> None:
