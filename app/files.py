@@ -43,7 +43,8 @@ class Files:
     async def retry(self, export: Export, files: Sequence[FileStatus]) -> Sequence[FileStatus]:
         """Have these tried again now, if they are failed still; durable when it returns. Raises LogFull, LogFailed."""
         partition, key, at_us = self._streams.partition_of(export.uid), export.uid.encode(), now_us()
-        requests = [RetryFile(file.id, export.uid, at_us) for file in files]
+        # Who asks again and again before it was tried adds nothing to the log.
+        requests = [RetryFile(file.id, export.uid, at_us) for file in files if file.retry_at_us > at_us]
         if requests:
             await self._log().append([NewRecord(FILES, partition, key, encode_file(request)) for request in requests])
         return [msgspec.structs.replace(file, retry_at_us=min(file.retry_at_us, at_us)) for file in files]

@@ -4,6 +4,9 @@
     ├── PathUnknown             nothing is at this address
     ├── MethodUnknown           something is, but not for this method
     ├── NotReady                recovery is not done: try again later
+    ├── RequestMalformed        what came is no HTTP request, or not with a valid address
+    ├── LineTooLarge            the address, or one header, has more bytes than it may have
+    ├── ExpectationUnknown      the request expects something that nobody knows
     ├── HeadersTooLarge         more header bytes than a request may have
     ├── BodyTooLarge            more body bytes, decoded, than a request may have
     ├── BodyTooSlow             the body did not come in time
@@ -39,6 +42,22 @@ class MethodUnknown(Refusal):
 
 class NotReady(Refusal):
     """The service is starting."""
+
+
+class RequestMalformed(Refusal):
+    """What came is no HTTP request, or has no valid address; the text says why."""
+
+
+class LineTooLarge(Refusal):
+    """The address, or one header, is larger than `bytes_max`."""
+
+    def __init__(self, bytes_max: int) -> None:
+        super().__init__(bytes_max)
+        self.bytes_max = bytes_max
+
+
+class ExpectationUnknown(Refusal):
+    """The header Expect is not `100-continue`."""
 
 
 class HeadersTooLarge(Refusal):

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from aiohttp import web
 
 from app.web.doors import Doors
-from app.web.errors import MethodUnknown, PathUnknown
+from app.web.errors import ExpectationUnknown, MethodUnknown, PathUnknown
 from app.web.views import Api, Route
 
 RETRY_AFTER_S = "1"
@@ -35,7 +35,7 @@ async def index(doors: Doors, request: web.Request) -> web.Response:
     return _json(HTTPStatus.OK, {"product": "forebay", **{name: doors.public_url + url for name, url in urls.items()}})
 
 
-def encode_error(error: Exception, request: web.Request, request_id: str) -> web.Response:
+def encode_error(error: Exception, request: web.BaseRequest, request_id: str) -> web.Response:
     """The plain form, of addresses that belong to no API."""
     match error:
         case PathUnknown():
@@ -44,6 +44,8 @@ def encode_error(error: Exception, request: web.Request, request_id: str) -> web
             answer = _refused(HTTPStatus.METHOD_NOT_ALLOWED, f"Only {error} may be used here.")
             answer.headers["Allow"] = str(error)
             return answer
+        case ExpectationUnknown():
+            return _refused(HTTPStatus.EXPECTATION_FAILED, "The header Expect may only be 100-continue.")
     return _refused(HTTPStatus.INTERNAL_SERVER_ERROR, f"Application error, request {request_id}.")
 
 

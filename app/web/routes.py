@@ -1,16 +1,22 @@
 """Everything that answers HTTP, in one list."""
 
 import logging
-from typing import Any
+from typing import Any, cast
 
 import faust
+from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
+from faust.web.drivers.aiohttp import Web
 
 from app.web.buffer.routes import BUFFER
+from app.web.connections import ConnectionRunner
 from app.web.doors import Doors
+from app.web.errors import LineTooLarge, Refusal, RequestMalformed
 from app.web.health import HEALTH
 from app.web.house.routes import HOUSE
-from app.web.views import views_of
+from app.web.request_ids import RequestIds
+from app.web.sender import LINE_BYTES_MAX
+from app.web.views import Api, named, views_of
 
 APIS = (BUFFER, HOUSE, HEALTH)  # health last: its unknown paths are those that no API's prefix bears
 
@@ -23,13 +29,33 @@ def install(app: faust.App, doors: Doors) -> None:
     for api in APIS:
         for view in views_of(api, doors):
             app.web.add_view(view)
+    driver = cast("Web", app.web)
+    driver._runner = runner_of(driver.web_app)  # noqa: SLF001 -- Faust makes one, and asks nobody how
+
+
+def runner_of(application: web.Application) -> ConnectionRunner:
+    """What serves the application: also what never comes to a view is answered in the form of an API."""
+    ids = RequestIds()
+
+    def refuse(error: Refusal, request: web.BaseRequest) -> web.Response:
+        request_id, api = ids.new(), _api_of(error, request)
+        return named(api, api.encode_error(error, request, request_id), request_id)
+
+    return ConnectionRunner(application, refuse)
+
+
+def _api_of(error: Refusal, request: web.BaseRequest) -> Api:
+    if isinstance(error, RequestMalformed | LineTooLarge):  # whose address nobody knows
+        return BUFFER
+    return next(api for api in APIS if f"{request.path}/".startswith(f"{api.prefix}/") or not api.prefix)
 
 
 def _handler_args() -> dict[str, Any]:
     logger = logging.getLogger("app.web.server")
     logger.addFilter(_without_traceback)
     # Bodies are decompressed by app/web/body.py: aiohttp takes a truncated gzip stream for a whole one.
-    return {"auto_decompress": False, "logger": logger}
+    sizes = {"max_line_size": LINE_BYTES_MAX, "max_field_size": LINE_BYTES_MAX}
+    return {"auto_decompress": False, "logger": logger, **sizes}
 
 
 def _without_traceback(record: logging.LogRecord) -> bool:

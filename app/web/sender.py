@@ -9,8 +9,8 @@ from app.model.event import HeaderPairs
 from app.web.errors import HeadersTooLarge
 
 HEADERS_BYTES_MAX = 64 * 1024
-_FIELD_BYTES_MAX = 8190  # aiohttp's own limit of one header
-_FEW = HEADERS_BYTES_MAX // (2 * _FIELD_BYTES_MAX)  # so many headers are never too large
+LINE_BYTES_MAX = 8190  # the address, the name or the value of one header
+_FEW = HEADERS_BYTES_MAX // (2 * LINE_BYTES_MAX)  # so many headers are never too large
 _REAL_IP = istr("X-Real-Ip")
 _FORWARDED_FOR = istr("X-Forwarded-For")
 UNKNOWN = "<nil>"

@@ -4,7 +4,7 @@ import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from aiohttp import hdrs, web
 from faust.web.views import View
@@ -19,8 +19,9 @@ logger = logging.getLogger(__name__)
 
 REQUEST_ID = istr("X-Request-Id")
 Handler = Callable[[Doors, web.Request], Awaitable[web.StreamResponse]]
+A = TypeVar("A", bound=web.StreamResponse)
 _PART = re.compile(r"\{(\w+)\}")  # of a path; aiohttp's own pattern for it takes no braces
-ErrorEncoder = Callable[[Exception, web.Request, str], web.Response]
+ErrorEncoder = Callable[[Exception, web.BaseRequest, str], web.Response]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,13 @@ class Api:
     preflight: Mapping[str, str] | None = None
 
 
+def named(api: Api, response: A, request_id: str) -> A:
+    """The answer, with the headers that all answers of the API have."""
+    response.headers[REQUEST_ID] = request_id
+    response.headers.update(api.headers)
+    return response
+
+
 class PathView(View):
     """All methods of one path. It stands in for Faust's dispatch, whose sensors nobody here reads."""
 
@@ -75,9 +83,7 @@ class PathView(View):
         except Exception:
             logger.exception("request %s failed: %s %s", request_id, request.method, self.view_path)  # no secret
             response = self.api.encode_error(Unexpected(), request, request_id)
-        response.headers[REQUEST_ID] = request_id
-        response.headers.update(self.api.headers)
-        return response
+        return named(self.api, response, request_id)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Let the method's handler answer."""

@@ -12,6 +12,7 @@ import aiohttp
 
 from tests.server import TOKEN
 
+MENDED = "mended"  # an export whose dead letters may fit later
 REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=10)
 NO_HEADERS: Mapping[str, str] = {}
 HEADERS = {"X-StorageApi-Token": TOKEN, "Content-Type": "application/json"}
@@ -66,6 +67,10 @@ class Memory:
         self.keyed = {key: (sent, 0) for key, (sent, _) in self.keyed.items()}
         self.unanswered.clear()  # only the log that is gone may know them, and the table
 
+    def may_be_loaded_again(self, event: Pushed) -> bool:
+        """Whether a log that was replaced may have replayed it: the one that is there does not know."""
+        return event.dead_for_path and any(event.number < end for _, end in self.lost)
+
     def required(self, event: Pushed) -> bool:
         """Whether the event must be found: it was accepted, by a log that is still there."""
         return event.accepted and not any(start < event.answered_at < end for start, end in self.lost)
@@ -87,6 +92,7 @@ class Clients:
             [
                 _export("all", "in.c-crash.all", 1),
                 _export("some", "in.c-crash.some", 40, template=True),
+                _mended(),
                 _export("patient", "in.c-crash.patient", 10_000_000, time="24h"),  # loads by flushes alone
             ],
         )
@@ -159,6 +165,26 @@ class Clients:
             with suppress(Refused):
                 path = f"/v1/receivers/{wanted.receiver}/exports/{wanted.export}/flush"
                 await self._request(session, "POST", path, None)
+
+    async def replay_on(self, session: aiohttp.ClientSession) -> None:
+        """Mend one export and break it again, and replay dead letters of any, until cancelled."""
+        while True:
+            await asyncio.sleep(self._dice.uniform(0, 0.3))
+            wanted = self._dice.choice([wanted for wanted in self._memory.exports if not wanted.deleted])
+            with suppress(Refused):
+                if self._dice.random() < 0.3:
+                    change = {"mapping": _mapping_for_all() if self._dice.random() < 0.7 else _mended()["mapping"]}
+                    await self._task(session, "PATCH", f"/v1/receivers/spread/exports/{MENDED}", change)
+                await self._replay(session, f"/v1/receivers/{wanted.receiver}/exports/{wanted.export}/dead-letters")
+                await self._replay(session, f"/v1/receivers/spread/exports/{MENDED}/dead-letters")
+
+    async def _replay(self, session: aiohttp.ClientSession, letters: str) -> None:
+        if self._dice.random() < 0.5:
+            await self._request(session, "POST", f"{letters}/replay", None)
+            return
+        answer = await self._get(session, f"{letters}?limit=3")
+        for letter in answer["deadLetters"]:  # type: ignore[attr-defined]
+            await self._request(session, "POST", f"{letters}/{letter['id']}/replay", None)
 
     async def push_keyed_on(self, session: aiohttp.ClientSession, key: str) -> None:
         """Push ever greater values of one key, one after another."""
@@ -257,6 +283,19 @@ def _export(name: str, table: str, count: int, *, time: str = "30s", template: b
         "mapping": {"tableId": table, "columns": columns},
         "conditions": {"count": count, "time": time},
     }
+
+
+def _mended() -> dict[str, object]:
+    return _export(MENDED, "in.c-crash.mended", 1)
+
+
+def _mapping_for_all() -> dict[str, object]:
+    columns = [
+        {"type": "id", "name": "id"},
+        {"type": "body", "name": "body"},
+        {"type": "path", "name": "wanted", "path": "wanted", "defaultValue": "none"},
+    ]
+    return {"tableId": "in.c-crash.mended", "columns": columns}
 
 
 def _keyed_export() -> dict[str, object]:

@@ -64,6 +64,7 @@ async def _work(server: Server, memory: Memory, dice: random.Random, plan: Plan,
             *(asyncio.ensure_future(clients.push_keyed_on(session, f"key{number}")) for number in range(2)),
             asyncio.ensure_future(_ignoring_the_end(clients.change_on(session))),
             asyncio.ensure_future(_ignoring_the_end(clients.flush_on(session))),
+            asyncio.ensure_future(_ignoring_the_end(clients.replay_on(session))),
         ]
         await server.dead_within(POINT_TIMEOUT_S if life.crash_at else life.kill_after_s)
         await server.kill()

@@ -97,6 +97,13 @@ async def test_a_retry_is_a_record_in_the_partition_of_its_export():
     assert [file.retry_at_us for file in retried] == [requests[0].at_us] * 2
 
 
+async def test_what_is_to_be_tried_now_anyway_is_not_asked_for_again():
+    desk = Desk()
+    due = a_status(1, FileState.FAILED, retry_at_us=1)
+    assert await desk.files.retry(EXPORT, [due]) == [due]
+    assert desk.store.all_records(FILES) == []
+
+
 async def test_a_retry_of_nothing_asks_the_log_for_nothing():
     desk = Desk()
     desk.script.plan("append", fails_before(LOG_FAILED))

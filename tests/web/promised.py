@@ -14,7 +14,11 @@ from app.web.openapi import document
 from app.web.operation import Operation
 
 DOCUMENT = document(CONTRACT, ROUTES, "http://forebay.example")
-OUTSIDE = {404: "buffer.endpointNotFound", 405: "buffer.methodNotAllowed"}  # said of all addresses at once
+OUTSIDE = {  # said of all addresses at once
+    404: "buffer.endpointNotFound",
+    405: "buffer.methodNotAllowed",
+    417: "buffer.expectationFailed",
+}
 
 
 def _closed(schemas: dict[str, Any]) -> dict[str, Any]:

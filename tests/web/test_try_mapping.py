@@ -41,6 +41,9 @@ async def test_a_failing_mapping_is_told_and_is_no_error_of_the_request(client, 
         (f"{PATH}?exportId=nothing", "2006-01-02T15:04:05Z", (404, "buffer.exportNotFound")),
         (PATH, "yesterday", (400, "buffer.badRequest")),
         (PATH, "2006-01-02T15:04:05", (400, "buffer.badRequest")),
+        (PATH, "1969-12-31T23:59:59Z", (400, "buffer.badRequest")),
+        (PATH, "0001-01-01T00:00:00+14:00", (400, "buffer.badRequest")),
+        (PATH, "9999-12-31T23:59:59-14:00", (400, "buffer.badRequest")),
     ],
 )
 async def test_what_cannot_be_tried_is_refused(client, auth, path, now, refused) -> None:

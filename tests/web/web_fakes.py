@@ -100,13 +100,13 @@ class FakeDefinitions:
 
     async def rotate_secret(self, project_id: int, receiver_id: str, *, grace_s: float | None) -> Receiver:
         self._act("rotate_secret", project_id, receiver_id, grace_s)
-        receiver = self.known[receiver_id]
+        receiver = self.known.get(receiver_id) or a_receiver(receiver_id)
         rotated = {"secret": "n" * 48, "previous_secret": SECRET, "previous_secret_until_us": CREATED_US}
         return msgspec.structs.replace(receiver, **rotated)
 
     async def refresh_tokens(self, project_id: int, receiver_id: str) -> Receiver:
         self._act("refresh_tokens", project_id, receiver_id)
-        return self.known[receiver_id]
+        return self.known.get(receiver_id) or a_receiver(receiver_id)
 
     async def delete_receiver(self, project_id: int, receiver_id: str) -> None:
         self._act("delete_receiver", project_id, receiver_id)
@@ -252,7 +252,7 @@ class House:
 async def _map_sample(export: Export, event: Event) -> tuple[str, ...] | MappingFailed:
     if event.body == b"bad":
         return MappingFailed("it is bad")
-    said = json.dumps([event.arrival_us, event.ip, event.body.decode(), *event.headers])
+    said = json.dumps([event.arrival_us, event.ip, event.body.decode("utf-8", "replace"), *event.headers])
     return tuple(said for _ in export.mapping.columns)
 
 

@@ -38,10 +38,11 @@ _MEANINGS = {
     },
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: {"payloadTooLarge": "the body, when it is decoded, is too large"},
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: {"unsupportedMediaType": "the body's `Content-Encoding` is not read here"},
+    HTTPStatus.EXPECTATION_FAILED: {"expectationFailed": "the header `Expect` is not `100-continue`"},
     HTTPStatus.TOO_MANY_REQUESTS: {
         "tooManyRequests": "the log has no room, or too much is in flight: send it again after `Retry-After`"
     },
-    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: {"headersTooLarge": "the headers are too large"},
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: {"headersTooLarge": "the address, a header, or all are too large"},
     HTTPStatus.INTERNAL_SERVER_ERROR: {"internalError": "a fault of the server, in its log under the `exceptionId`"},
     HTTPStatus.SERVICE_UNAVAILABLE: {
         "serviceUnavailable": "starting, or the log or the destination is away: send it again after `Retry-After`"

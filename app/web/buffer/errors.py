@@ -15,6 +15,7 @@ from app.web import errors
 from app.web.body import ENCODINGS_READ
 from app.web.buffer.error_names import ERRORS, full_name
 
+EXPECTED = "the header Expect may only be 100-continue"
 _ENDS_WITHOUT_DOT = frozenset(ascii_letters + digits + "'\"")
 _ESCAPED = str.maketrans({character: f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"})
 
@@ -73,7 +74,7 @@ def dead_letter_not_found(letter_id: str) -> BufferRefusal:
     )
 
 
-def encode_error(error: Exception, request: web.Request, request_id: str) -> web.Response:
+def encode_error(error: Exception, request: web.BaseRequest, request_id: str) -> web.Response:
     """`{"statusCode", "error", "message", "exceptionId"?}`, indented by 2."""
     status, name, message, headers = _describe(error, request)
     content = {
@@ -109,11 +110,11 @@ class _Kind(NamedTuple):
     error: type[Exception]
     status: int
     name: str
-    message: Callable[[Any, web.Request], str]
+    message: Callable[[Any, web.BaseRequest], str]
     headers: Callable[[Any], Mapping[str, str]] = lambda _: {}
 
 
-def _describe(error: Exception, request: web.Request) -> _Described:
+def _describe(error: Exception, request: web.BaseRequest) -> _Described:
     match error:
         case BufferRefusal():
             return _Described(error.status, error.name, str(error))
@@ -153,6 +154,14 @@ KINDS = (
         "headersTooLarge",
         lambda e, _r: f"request headers are too large, the maximum size is {format_size(e.bytes_max)}",
     ),
+    _Kind(
+        errors.LineTooLarge,
+        431,
+        "headersTooLarge",
+        lambda e, _r: f"the address or a header is too large, the maximum size is {e.bytes_max} bytes",
+    ),
+    _Kind(errors.RequestMalformed, 400, "badRequest", lambda e, _r: str(e)),
+    _Kind(errors.ExpectationUnknown, 417, "expectationFailed", lambda _e, _r: EXPECTED),
     _Kind(
         errors.EncodingUnknown,
         415,

@@ -35,6 +35,7 @@ from app.web.buffer.tail import NOW
 from app.web.lines import CONTENT_TYPE
 from app.web.openapi import Contract
 from app.web.operation import Answer, Operation, Parameter, RequestBody
+from app.web.sender import LINE_BYTES_MAX
 from app.web.views import REQUEST_ID
 
 CONFIGURATION, IMPORT, DATA = "configuration", "import", "data"
@@ -46,7 +47,8 @@ CONTRACT = Contract(
         "Receivers take events over HTTP, exports map them into rows of tables.\n\n"
         "Every answer has the header `X-Request-Id`. Request bodies may be compressed: `Content-Encoding: gzip` or "
         "`zstd`. `GET` may be `HEAD`. Members that are not listed here are ignored, and `null` is as good as absent. "
-        "An address that takes another method answers 405 with the header `Allow`; an unknown one answers 404."
+        "An address that takes another method answers 405 with the header `Allow`; an unknown one answers 404. "
+        f"An address or a header above {LINE_BYTES_MAX} bytes answers 431."
     ),
     tags={
         CONFIGURATION: "Receivers, their exports, and the tasks that change them.",

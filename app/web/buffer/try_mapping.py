@@ -19,6 +19,7 @@ from app.web.sender import client_ip, header_pairs
 NOW = istr("X-Forebay-Now")
 NOT_OF_THE_SAMPLE = {"host", "x-storageapi-token", "x-forebay-now"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST = datetime.max.replace(tzinfo=UTC)
 
 
 async def try_mapping(doors: Doors, request: web.Request) -> web.Response:
@@ -56,6 +57,8 @@ def _arrival_us(doors: Doors, request: web.Request) -> int:
         raise bad_request(f'header "{NOW}" must be a time as in RFC 3339') from None
     if moment.tzinfo is None:
         raise bad_request(f'header "{NOW}" must be a time with its zone')
+    if not _EPOCH <= moment <= _LAST:
+        raise bad_request(f'header "{NOW}" must be a time of the years 1970 to 9999, in UTC')
     return (moment - _EPOCH) // timedelta(microseconds=1)
 
 

@@ -26,7 +26,7 @@ class HouseRefusal(errors.Refusal):
         self.headers = headers or {}
 
 
-def encode_error(error: Exception, request: web.Request, request_id: str) -> web.Response:
+def encode_error(error: Exception, request: web.BaseRequest, request_id: str) -> web.Response:
     """`{"statusCode", "error", "message"}`."""
     said = _describe(error, request, request_id)
     content = {"statusCode": said.status, "error": _PREFIX + said.name, "message": said.message}
@@ -41,7 +41,7 @@ class _Said(NamedTuple):
     headers: Mapping[str, str] = {}
 
 
-def _describe(error: Exception, request: web.Request, request_id: str) -> _Said:
+def _describe(error: Exception, request: web.BaseRequest, request_id: str) -> _Said:
     match error:
         case HouseRefusal():
             return _Said(error.status, error.name, str(error), error.headers)
@@ -63,6 +63,7 @@ KINDS: tuple[tuple[type[Exception], Callable[[Any], _Said]], ...] = (
     (errors.Overloaded, lambda _: _Said(429, "tooManyRequests", "Too many requests at once, try again.", _LATER)),
     (errors.NotReady, lambda _: _Said(503, "serviceUnavailable", "The service is starting, try again.", _LATER)),
     (errors.HeadersTooLarge, lambda e: _Said(431, "headersTooLarge", f"The maximum is {e.bytes_max} bytes.")),
+    (errors.ExpectationUnknown, lambda _: _Said(417, "expectationFailed", "Expect may only be 100-continue.")),
     (errors.BodyTooLarge, lambda e: _Said(413, "payloadTooLarge", f"The maximum is {e.bytes_max} bytes.")),
     (errors.EncodingUnknown, lambda _: _Said(415, "unsupportedMediaType", f"Only {ENCODINGS_READ} are read.")),
     (errors.BodyUnreadable, lambda e: _Said(400, "badRequest", str(e))),
