@@ -25,7 +25,7 @@ class Record(NamedTuple):
 
 
 class NewRecord(NamedTuple):
-    """One message to append."""
+    """One message to append; it has a key or a value."""
 
     topic: str
     partition: int

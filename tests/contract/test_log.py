@@ -1,17 +1,21 @@
-"""What every `Log` promises, whatever it stands on. A new one is added to `LOGS`."""
+"""What every `Log` promises, whatever it stands on. A new one is added to `opened`."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import pytest
+from aiokafka import AIOKafkaProducer
 from faust.types import TP
 
 from app.errors import LogFailed
 from app.transports.embedded import open_log
+from app.transports.kafka.log import KafkaLog
+from app.transports.kafka.reader import Reader
 from app.transports.log import Log, NewRecord, Record
+from tests.kafka.broker import KafkaBroker
 
 PARTITIONS = 3
 TOPIC = "things"
@@ -35,12 +39,30 @@ def embedded(directory: Path) -> Opened:
     return opened
 
 
-LOGS: dict[str, Callable[[Path], Opened]] = {"embedded": embedded}
+def kafka(broker: KafkaBroker) -> Opened:
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[Log]:
+        await broker.create_topic(TOPIC, PARTITIONS)
+        log = KafkaLog(Reader(lambda: {"bootstrap_servers": broker.address}), seek=None)
+        producer = AIOKafkaProducer(
+            bootstrap_servers=broker.address, acks="all", enable_idempotence=True, max_request_size=8 * MIB
+        )
+        await producer.start()
+        await log.start(producer)
+        try:
+            yield log
+        finally:
+            await log.stop()
+            await producer.stop()
+
+    return opened
 
 
-@pytest.fixture(params=sorted(LOGS))
+@pytest.fixture(params=["embedded", pytest.param("kafka", marks=pytest.mark.kafka)])
 def opened(request, tmp_path) -> Opened:
-    return LOGS[request.param](tmp_path / "log")
+    if request.param == "kafka":
+        return kafka(request.getfixturevalue("kafka"))
+    return embedded(tmp_path / "log")
 
 
 @pytest.fixture
@@ -95,19 +117,20 @@ async def test_an_empty_append_gives_no_offset(log):
 async def test_a_record_comes_back_as_it_went_in(log):
     contents = [
         Content(b"k", b"v", (("a", b"1"), ("a", b"2"), ("é", b""))),
-        Content(None, None, ()),
+        Content(None, b"", ()),
+        Content(b"gone", None, ()),
         Content(b"", b"", ()),
         Content(bytes(range(256)), b"\0" * 300_000, ()),
     ]
     await log.append([NewRecord(TOPIC, 0, *one) for one in contents])
     run = await log.read(TP0, 0, bytes_max=MIB)
     assert [content(record) for record in run.records] == contents
-    assert [record.offset for record in run.records] == [0, 1, 2, 3]
+    assert [record.offset for record in run.records] == [0, 1, 2, 3, 4]
 
 
 async def test_a_record_comes_back_the_same_from_the_disk(opened):
     async with opened() as log:
-        await log.append([NewRecord(TOPIC, 0, b"k", b"v", (("a", b"1"),)), NewRecord(TOPIC, 0, None, None)])
+        await log.append([NewRecord(TOPIC, 0, b"k", b"v", (("a", b"1"),)), NewRecord(TOPIC, 0, b"k", None)])
         before = await log.read(TP0, 0, bytes_max=MIB)
     async with opened() as log:
         assert await log.read(TP0, 0, bytes_max=MIB) == before

@@ -28,7 +28,7 @@ class Order(faust.Record):
     amount: int
 
 
-orders = app.topic("orders", key_type=str, value_type=Order)
+orders = app.topic("orders", key_type=str, value_type=Order, internal=True)
 sums = app.Table("sums", default=int)
 counts = app.Table("counts", default=int)
 seen: Counter[str] = Counter()

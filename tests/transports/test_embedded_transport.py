@@ -16,11 +16,11 @@ from yarl import URL
 
 from app.errors import LogFailed, LogFull, LogLocked, SettingInvalid
 from app.transports.embedded import Sync, TopicOptions, Transport, open_log
-from app.transports.embedded.steps import first_step
 from app.transports.embedded.store import Limits, Partition
 from app.transports.embedded.tail import Tail, size_of
 from app.transports.log import NewRecord, Record, log_of
 from app.transports.runs import run_topic
+from app.transports.steps import first_step
 
 DEADLINE_S = 20.0
 ORDINARY = Path(__file__).parents[1] / "contract" / "transport_app.py"

@@ -8,22 +8,21 @@ the others go on.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Coroutine, Iterable, Mapping
-from typing import Any, cast
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-from faust.transport import base
 from faust.types import TP, ConsumerMessage
 from mode import Seconds, want_seconds
 
 from app.errors import LogFailed
+from app.transports.bell import Bell
+from app.transports.delivery import DeliveringConsumer
 from app.transports.embedded import volume as volumes
 from app.transports.embedded.assignment import assign
-from app.transports.embedded.bell import Bell
 from app.transports.embedded.cursor import Cursor
-from app.transports.embedded.steps import first_step
 from app.transports.embedded.store import Limits
 from app.transports.embedded.volume import Volume
-from app.transports.log import Record, Run
+from app.transports.log import Run
 from app.transports.runs import run_topics
 
 logger = logging.getLogger(__name__)
@@ -34,15 +33,15 @@ TURN_MESSAGES = 64  # of one partition, before the next has its turn
 LOOK_AGAIN_S = 0.25  # for what rings no bell: a queue emptied by Faust, the fetcher's end
 
 
-class Consumer(base.Consumer):
+class Consumer(DeliveringConsumer):
     """One process has all partitions; a rebalance happens once per subscription."""
 
     _volume: Volume | None = None
 
     def __post_init__(self) -> None:
         """Mode's hook after the constructor."""
+        self.on_delivery_init()
         self._cursors: dict[TP, Cursor] = {}
-        self._delivered: dict[TP, deque[int]] = {}
         self._bell = Bell()
         self._rebalancing = asyncio.Lock()
         self._may_commit = True
@@ -168,10 +167,7 @@ class Consumer(base.Consumer):
         if offset > cursor.partition.next:
             raise LogFailed(f"cannot seek to {offset} in {tp}: it ends at {cursor.partition.next}")
         await self.seek(tp, offset)
-        for queue in self._queues(tp):
-            kept = [event for event in queue._queue if event.message.tp != tp]  # noqa: SLF001
-            queue._queue.clear()  # noqa: SLF001
-            queue._queue.extend(kept)  # noqa: SLF001
+        self._drop_queued(tp)
 
     async def position(self, tp: TP) -> int | None:
         """The offset that is read next."""
@@ -242,33 +238,6 @@ class Consumer(base.Consumer):
             return False
         return True
 
-    def _new_offset(self, tp: TP) -> int | None:
-        """What may be committed: the offset below which everything that was delivered is acknowledged.
-
-        Runs are acknowledged in order by contract, so for them it is the last acknowledged one's end.
-        """
-        acked = self._acked[tp]
-        if not acked:
-            return None
-        cursor = self._cursors.get(tp)
-        if cursor is not None and cursor.in_runs:
-            new = max(acked) + 1
-            acked.clear()
-            self._acked_index[tp].clear()
-            return new
-        return self._contiguous(tp)
-
-    def _contiguous(self, tp: TP) -> int | None:
-        delivered, index = self._delivered[tp], self._acked_index[tp]
-        committed = self._committed_offset[tp] or 0
-        new = None
-        while delivered and (delivered[0] in index or delivered[0] < committed):
-            offset = delivered.popleft()
-            index.discard(offset)
-            new = offset + 1
-        self._acked[tp][:] = index
-        return new
-
     # -- delivery
 
     def on_buffer_full(self, tp: TP) -> None:
@@ -328,11 +297,6 @@ class Consumer(base.Consumer):
             await self._deliver(cursor.tp, self._to_message(cursor.tp, cursor.hand.popleft()))
         return True
 
-    def _queues(self, tp: TP) -> list[Any]:
-        """The queues of the streams that get the partition's messages."""
-        conductor: Any = self.app.topics
-        return [channel.queue for channel in conductor._tp_index.get(tp, ())]  # noqa: SLF001
-
     def _read(self, cursor: Cursor, *, has_room: bool) -> None:
         first = cursor.position or 0
         limits = RUN_LIMITS if cursor.in_runs else MESSAGE_LIMITS
@@ -353,29 +317,18 @@ class Consumer(base.Consumer):
             cursor.take(first, end, records)
         self._bell.ring()
 
-    async def _deliver(self, tp: TP, message: ConsumerMessage) -> None:
-        if tp in self._delivered:
-            self._delivered[tp].append(message.offset)
-        delivery = first_step(cast(Coroutine[Any, Any, Any], self.callback(message)))
-        if delivery is not None:  # rare: something within has to wait
-            await self.wait_first(delivery, self.suspend_flow.wait())
-        self._read_offset[tp] = message.offset
-
     def _to_message(self, tp: TP, record: Any) -> ConsumerMessage:
         if isinstance(record, Run):
-            return self._message(tp, record.records[-1], None, record, [])
-        return self._message(tp, record, record.key, record.value, record.headers)
-
-    def _message(self, tp: TP, place: Record, key: bytes | None, value: Any, headers: Any) -> ConsumerMessage:
+            return self._run_message(record, self._generation)
         return ConsumerMessage(
             tp.topic,
             tp.partition,
-            place.offset,
-            place.timestamp_ms / 1000,
+            record.offset,
+            record.timestamp_ms / 1000,
             0,
-            headers,
-            key,
-            value,
+            record.headers,
+            record.key,
+            record.value,
             None,
             tp=tp,
             generation_id=self._generation,

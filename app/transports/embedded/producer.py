@@ -5,15 +5,15 @@ from collections.abc import Awaitable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from aiokafka.partitioner import DefaultPartitioner  # type: ignore[import-untyped]
+from aiokafka.partitioner import DefaultPartitioner
 from faust.transport import base
 from faust.types import TP, HeadersArg, RecordMetadata
 from mode import Seconds, want_seconds
 
 from app import clock
 from app.errors import LogFailed, LogFull, SettingInvalid
+from app.transports.bell import Bell
 from app.transports.embedded import volume as volumes
-from app.transports.embedded.bell import Bell
 from app.transports.embedded.volume import Volume
 from app.transports.log import Headers, NewRecord
 

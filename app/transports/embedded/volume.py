@@ -12,7 +12,7 @@ from pathlib import Path
 from faust.types import TP
 
 from app.errors import LogFailed, LogLocked, SettingInvalid
-from app.transports.embedded.bell import Bell
+from app.transports.bell import Bell
 from app.transports.embedded.store import Limits, Partition, Reader, Store, Sync, Topic, TopicOptions
 from app.transports.embedded.tail import Tail
 from app.transports.embedded.writer import Settled, Writer

