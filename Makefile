@@ -7,7 +7,7 @@ ROUNDS ?= 200
 EXAMPLES ?= 500
 SEED ?=
 
-.PHONY: run test lint bench demo crash fuzz format clean
+.PHONY: run test test-kafka lint bench demo crash fuzz format clean
 
 $(VENV)/installed: pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -27,6 +27,9 @@ demo: $(VENV)/installed           ## watch events become rows, on a scratch dire
 
 test: $(VENV)/installed-dev       ## all tests that fit in ten minutes
 	$(BIN)/pytest
+
+test-kafka: $(VENV)/installed-dev  ## the tests that need a Kafka broker, which they fetch (Maven) and start
+	$(BIN)/pytest -m kafka
 
 lint: $(VENV)/installed-dev       ## style, types, floors
 	$(BIN)/ruff check .

@@ -44,7 +44,6 @@ from app.settings import Settings
 from app.slicing.registry import open_staging
 from app.slicing.uncut import unless_too_large
 from app.streams import DEAD_LETTERS, DEFINITIONS, EVENTS, FILES, SLICES, Streams, create_streams
-from app.transports.embedded import volume as volumes
 from app.transports.log import Log, log_of
 from app.web.body import BodyReader
 from app.web.doors import Doors
@@ -139,12 +138,7 @@ class House(Service):
         except OSError as error:
             text = f"FOREBAY_HOST, FOREBAY_PORT: cannot listen on {settings.host}:{settings.port}: {error.strerror}"
             raise SettingInvalid(text) from None
-        volume = self.app.transport.acquire()  # type: ignore[attr-defined]
-        events = volume.topics.get(EVENTS)
-        volumes.release(volume)
-        if events is not None and len(events.partitions) != settings.partitions:
-            text = f"FOREBAY_PARTITIONS: this log has {len(events.partitions)} partitions, and keeps them for its life"
-            raise SettingInvalid(text)
+        self.app.transport.prepare(self.streams.topic_specs())  # type: ignore[attr-defined]
 
     # readiness
 

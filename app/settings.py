@@ -3,7 +3,7 @@
 import logging
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import quote
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
@@ -14,6 +14,7 @@ from app.errors import SettingInvalid
 logger = logging.getLogger(__name__)
 
 MIB = 1024 * 1024
+KAFKA = "kafka://"
 SECRET_GRACE_MAX_S = 7 * 24 * 3600
 
 
@@ -26,6 +27,13 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     data_dir: Path = Path("data")
     broker: str = ""
+    kafka_security: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = "plaintext"
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    kafka_username: str = ""
+    kafka_password: SecretStr | None = None
+    kafka_ca_file: Path | None = None
+    kafka_certificate_file: Path | None = None
+    kafka_key_file: Path | None = None
     destination: str = ""
     staging: str = ""
     api_token: SecretStr | None = None
@@ -56,9 +64,16 @@ class Settings(BaseSettings):
     @field_validator("broker")
     @classmethod
     def _broker_is_known(cls, value: str) -> str:
-        if not value.startswith("embedded:///"):
-            raise ValueError("must be embedded:///<absolute directory>[?sync=full|normal|off]")
+        if not value.startswith(("embedded:///", KAFKA)) or value == KAFKA:
+            raise ValueError(
+                "must be embedded:///<absolute directory>[?sync=…] or kafka://<host>:<port>[,<host>:<port>…]"
+            )
         return value
+
+    @property
+    def on_kafka(self) -> bool:
+        """Whether the log is a Kafka cluster, so that there may be several workers."""
+        return self.broker.startswith(KAFKA)
 
     @field_validator("api_token", "admin_token")
     @classmethod
@@ -70,6 +85,10 @@ class Settings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _fill_in(cls, values: dict[str, object]) -> dict[str, object]:
+        if str(values.get("broker")).startswith(KAFKA):
+            for name in ("destination", "staging"):
+                if not values.get(name):
+                    raise ValueError(f"FOREBAY_{name.upper()}: on Kafka all workers share it, so it has to be set")
         data_dir = Path(str(values.get("data_dir") or "data")).absolute()
         host, port = values.get("host") or "127.0.0.1", values.get("port") or 6066
         defaults = {

@@ -9,11 +9,16 @@ from faust.tables.manager import TableManager
 from faust.types import TP
 from mode import Seconds
 
-from app.settings import Settings
+from app.kafka import instance_id, kafka_credentials
+from app.settings import KAFKA, Settings
 from app.transports.runs import run_topic
+from app.transports.topics import TopicSpec
 
 APP_ID = "forebay"
 RUNS_BUFFERED_MAX = 4
+SESSION_TIMEOUT_S, HEARTBEAT_S = 12.0, 3.0  # a worker that is gone for longer loses its partitions to the others
+FETCH_BYTES_MAX = 1024 * 1024
+MESSAGE_EXTRA_BYTES = 8 * 1024 * 1024
 COMMIT_INTERVAL_S = 1.0
 
 EVENTS = "events"  # packs of events; value = Pack
@@ -41,6 +46,13 @@ class Streams:
     dead_letters: Any
     definitions: Any
 
+    def topic_specs(self) -> list[TopicSpec]:
+        """All topics that have to be there before the app starts, the tables' changelogs included."""
+        tables: Any = self.app.tables
+        ours = [TopicSpec(name, self.partitions) for name in (EVENTS, CUTS, SLICES, FILES, DEAD_LETTERS)]
+        changelogs = [TopicSpec(name, self.partitions, compacting=True) for name in sorted(tables.changelog_topics)]
+        return [*ours, TopicSpec(DEFINITIONS, 1), *changelogs]
+
     def partition_of(self, uid: str) -> int:
         """The partition of everything that is keyed by this uid; the same in every process."""
         return int.from_bytes(blake2b(uid.encode(), digest_size=8).digest()) % self.partitions
@@ -55,11 +67,26 @@ class Tables(TableManager):
             await super().sleep(n)
 
 
+def _connection(settings: Settings) -> dict[str, Any]:
+    """Faust's settings about the log."""
+    if not settings.on_kafka:
+        return {"broker": settings.broker}
+    return {
+        "broker": [f"kafka-runs://{host}" for host in settings.broker.removeprefix(KAFKA).split(",")],
+        "broker_credentials": kafka_credentials(settings),
+        "broker_session_timeout": SESSION_TIMEOUT_S,
+        "broker_heartbeat_interval": HEARTBEAT_S,
+        "consumer_group_instance_id": instance_id(settings.data_dir),
+        "consumer_max_fetch_size": FETCH_BYTES_MAX,
+        "producer_max_request_size": 2 * settings.request_bytes_max + MESSAGE_EXTRA_BYTES,
+    }
+
+
 def create_streams(settings: Settings) -> Streams:
     """The app of one worker. Opens nothing yet."""
     app = faust.App(
         APP_ID,
-        broker=settings.broker,
+        **_connection(settings),
         datadir=str(settings.data_dir / "tables"),
         store="rocksdb://",
         # Tables are views and decide nothing: one that is newer than a log that was put back may stay.

@@ -1,6 +1,7 @@
 """`embedded:///<directory>?sync=full|normal|off`: the Faust transport."""
 
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,6 +17,7 @@ from app.transports.embedded.log import EmbeddedLog
 from app.transports.embedded.producer import Producer
 from app.transports.embedded.store import Sync, TopicOptions
 from app.transports.embedded.volume import Volume
+from app.transports.topics import TopicSpec
 
 
 class Transport(base.Transport):
@@ -56,6 +58,18 @@ class Transport(base.Transport):
         if query:
             raise SettingInvalid(f"broker {str(self.url[0])!r}: there is no option {', '.join(query)}")
         return sync
+
+    def prepare(self, specs: Sequence[TopicSpec]) -> None:
+        """Try the directory, before the app starts. Raises SettingInvalid or LogFailed."""
+        volume = self.acquire()
+        there = {name: len(topic.partitions) for name, topic in volume.topics.items()}
+        volumes.release(volume)
+        for spec in specs:
+            if there.get(spec.name, spec.partitions) != spec.partitions:
+                count = there[spec.name]
+                raise SettingInvalid(
+                    f"FOREBAY_PARTITIONS: this log has {count} partitions, and keeps them for its life"
+                )
 
     def partition_count(self, topic: str) -> int:
         """How many partitions the app would declare for a topic."""

@@ -63,7 +63,7 @@ class Reader:
         return await self._offset(tp, START)
 
     async def fetch(self, tp: TP, offset: int, bytes_max: int) -> tuple[list[Record], int, int]:
-        """What stands from `offset` on, where to go on, and the end. Raises IndexError for an offset outside of the log.
+        """What stands from `offset` on, where to go on, and the end. Raises IndexError if nothing can stand there.
 
         At least one batch, whatever its size; none at the end.
         """

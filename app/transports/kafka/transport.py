@@ -1,5 +1,8 @@
 """`kafka-runs://host:port`: Faust's transport for Kafka by aiokafka's driver, with runs and a `Log`."""
 
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar
 
 from faust.transport.drivers import aiokafka
@@ -8,9 +11,11 @@ from faust.types.transports import ConsumerT, ProducerT
 
 from app.transports.kafka.connection import client_options
 from app.transports.kafka.consumer import Consumer
+from app.transports.kafka.declare import declare
 from app.transports.kafka.log import KafkaLog
 from app.transports.kafka.producer import Producer
 from app.transports.kafka.reader import Reader
+from app.transports.topics import TopicSpec
 
 
 class Transport(aiokafka.Transport):
@@ -27,6 +32,13 @@ class Transport(aiokafka.Transport):
             app.kafka_log = KafkaLog(Reader(lambda: client_options(app, self.url)), self._seek)
         log: KafkaLog = app.kafka_log
         return log
+
+    def prepare(self, specs: Sequence[TopicSpec]) -> None:
+        """Make our topics, before the app starts. Raises SettingInvalid, LogFailed (after a minute of trying)."""
+        conf: Any = self.app.conf
+        options = client_options(self.app, self.url)
+        with ThreadPoolExecutor(1) as thread:  # a loop of its own: Faust takes the main thread's
+            thread.submit(asyncio.run, declare(options, specs, conf.producer_max_request_size)).result()
 
     async def _seek(self, tp: TP, offset: int) -> None:
         consumer: Any = self.app.consumer

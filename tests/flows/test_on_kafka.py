@@ -1,0 +1,118 @@
+"""Several workers on a real Kafka broker and one PostgreSQL: nothing is lost or doubled, whoever dies."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import psycopg
+import pytest
+
+from tests.flows.client import Client, column, export
+from tests.kafka.broker import KafkaBroker
+from tests.postgresql import PostgresqlServer
+from tests.server import Server, free_port
+
+pytestmark = pytest.mark.kafka
+
+WORKERS = 2
+
+
+class Workers:
+    """Workers on one broker, one database and one staging directory."""
+
+    def __init__(self, directory: Path, broker: KafkaBroker, url: str) -> None:
+        self.servers = [Server(directory / f"worker-{number}", free_port()) for number in range(WORKERS)]
+        self.url = url
+        self._settings = {"broker": broker.url, "destination": url, "staging": f"file://{directory}/staging"}
+
+    async def start(self, server: Server) -> None:
+        await server.start(**self._settings)
+        assert await server.until_ready()
+
+    async def start_all(self) -> None:
+        await asyncio.gather(*(self.start(server) for server in self.servers))
+
+    async def kill_all(self) -> None:
+        for server in self.servers:
+            await server.kill()
+
+    def rows(self, table: str) -> list[tuple[Any, ...]]:
+        stage, bucket, name = table.split(".")
+        with psycopg.connect(self.url) as connection:
+            return connection.execute(f'SELECT * FROM "{stage}.{bucket}"."{name}"').fetchall()
+
+
+@pytest.fixture
+async def workers(tmp_path: Path, kafka: KafkaBroker, postgresql: PostgresqlServer) -> AsyncIterator[Workers]:
+    workers = Workers(tmp_path, kafka, postgresql.new_database())
+    await workers.start_all()
+    yield workers
+    await workers.kill_all()
+
+
+@pytest.fixture
+async def clients(workers: Workers) -> AsyncIterator[list[Client]]:
+    async with aiohttp.ClientSession() as session:
+        yield [Client(server, session) for server in workers.servers]
+
+
+async def until_rows(workers: Workers, table: str, wanted: set[str]) -> list[tuple[Any, ...]]:
+    async with asyncio.timeout(90):
+        while not wanted <= {str(row[-1]) for row in workers.rows(table)}:  # noqa: ASYNC110 -- PostgreSQL rings no bell
+            await asyncio.sleep(0.2)
+    return workers.rows(table)
+
+
+def at(server: Server, url: str) -> str:
+    """The receiver's address on another worker."""
+    return server.url + url[url.index("/v1/import/") :]
+
+
+async def test_what_one_worker_defines_all_know_and_events_come_in_anywhere(
+    workers: Workers, clients: list[Client]
+) -> None:
+    url = await clients[0].create("shared", export("shared", column("id"), column("body"), count=20))
+    for number in range(60):
+        assert await clients[number % WORKERS].push(at(workers.servers[number % WORKERS], url), str(number)) == 200
+    rows = await until_rows(workers, "in.c-flow.shared", {str(number) for number in range(60)})
+    assert len(rows) == len({row[0] for row in rows}) == 60
+    for client in clients:
+        ledger = await client.ledger("shared")
+        assert (ledger["accepted"], ledger["exports"][0]["routed"]) == (60, 60)
+
+
+async def test_a_worker_that_is_killed_loses_and_doubles_nothing(workers: Workers, clients: list[Client]) -> None:
+    url = await clients[0].create("killed", export("killed", column("id"), column("body"), count=5))
+    numbers, accepted = count(), []
+    victim, survivor = workers.servers
+    stop = asyncio.Event()
+
+    async def push() -> None:
+        while not stop.is_set():
+            number = next(numbers)
+            try:
+                status = await clients[1].push(at(survivor, url), json.dumps(number))
+            except aiohttp.ClientError:
+                continue
+            if status == 200:
+                accepted.append(str(number))
+            await asyncio.sleep(0.01)
+
+    pushing = [asyncio.create_task(push()) for _ in range(4)]
+    await until_rows(workers, "in.c-flow.killed", {"0"})
+    await victim.kill()
+    before = len(accepted)
+    async with asyncio.timeout(60):  # the survivor takes over what was the victim's
+        while len(accepted) < before + 100 or len(workers.rows("in.c-flow.killed")) < before + 50:  # noqa: ASYNC110
+            await asyncio.sleep(0.2)
+    await workers.start(victim)
+    stop.set()
+    await asyncio.gather(*pushing)
+    _, answer = await clients[0].call("POST", "/v1/receivers/killed/exports/killed/flush")
+    rows = await until_rows(workers, "in.c-flow.killed", set(accepted))
+    assert len(rows) == len({row[0] for row in rows}), answer
+    assert {row[-1] for row in rows} >= set(accepted)
