@@ -33,6 +33,7 @@ from app.errors import LogFailed, MappingFailed, SettingInvalid
 from app.files import Files
 from app.ingest import Ingest
 from app.mapping.arrived import Arrived
+from app.mapping.engines import check_template
 from app.mapping.evaluated import Evaluator
 from app.mapping.mappers import Mappers
 from app.model.column import Template
@@ -282,7 +283,7 @@ class House(Service):
         return unless_too_large(mapped)
 
     async def _check_template(self, template: Template) -> None:
-        await self._evaluator.check(template)
+        await check_template(template, self._evaluator)
 
 
 def _make_private(directory: Path) -> None:
