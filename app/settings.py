@@ -100,8 +100,11 @@ class Settings(BaseSettings):
         return {**values, **{name: values.get(name) or default for name, default in defaults.items()}}
 
 
+OF_COMMANDS = frozenset({"FOREBAY_URL", "FOREBAY_TOKEN"})  # read by app/cli, no setting of a worker
+
+
 def _say_what_is_unknown() -> None:
-    known = {f"FOREBAY_{name.upper()}" for name in Settings.model_fields}
+    known = {f"FOREBAY_{name.upper()}" for name in Settings.model_fields} | OF_COMMANDS
     for name in sorted(os.environ):
         if name.startswith("FOREBAY_") and name not in known:
             logger.warning("there is no setting %s: it is passed over", name)
