@@ -9,7 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import SkipJsonSchema
 
-from app.mapping.engines import Engine
 from app.model.column import ColumnType
 from app.model.file import FileState, FlushReason
 from app.model.task import TaskStatus, TaskType
@@ -231,7 +230,6 @@ class TriedColumn(Shape):
 
     name: str
     value: str
-    engine: Annotated[Engine | Absent, Field(description="Of templates, if it was asked for.")] = None
 
 
 class TriedExport(Shape):
