@@ -18,7 +18,7 @@ from agents.worker import OwnedPartitions, worker_fault
 from app.crash import CrashPoints
 from app.errors import LogFailed
 from app.ingest import PACK_BYTES_MAX, Ingest
-from app.model.letter_record import LetterCommand, LetterRecord, LettersReplayed, encode_letter_record
+from app.model.letter_record import LetterRecord, LettersReplayed, encode_letter_record
 from app.streams import DEAD_LETTERS, Streams
 from app.transports.log import Log, NewRecord, Run
 from tables.dead_letters import DeadLettersView, first_of
@@ -50,7 +50,6 @@ class DeadLetterPartition:
         self.partition = partition
         self._tp = TP(DEAD_LETTERS, partition)
         self.view = DeadLettersView(room.log, partition, lambda uid: uid in room.receivers.deleted)
-        self._asking = asyncio.Lock()
         self._moved = asyncio.Event()
         self._replaying: asyncio.Task[None] | None = None
 
@@ -90,15 +89,6 @@ class DeadLetterPartition:
         if standing.replays:
             self._moved.set()
 
-    async def ask(self, command: LetterCommand) -> int:
-        """Have this done; how many letters it takes, which stand no more from now on. Raises LogFull, LogFailed."""
-        async with self._asking:  # so that the answer is not crowded out
-            if not self.view.standing.names(command):
-                return 0
-            (offset,) = await self._room.log().append([self._record(command.export, command)])
-            await self._read()
-            return self.view.standing.answers.pop(offset, 0)
-
     # replaying
 
     async def _replay(self) -> None:
@@ -114,7 +104,7 @@ class DeadLetterPartition:
             await worker_fault(self._room.streams.app, f"replaying dead letters {self.partition}", error)
 
     async def _replay_some(self) -> None:
-        """The first letters of the first replay: their events, and that they came, in one append. Raises LogFailed.
+        """The first letters of the first replay: their events, and then that they came. Raises LogFailed.
 
         The log is read before, for another owner, or a try whose answer was lost, may have done it.
         """

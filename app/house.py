@@ -259,7 +259,7 @@ class House(Service):
             ready=self.ready,
             waiting_for=self.waiting_for,
             files=Files(self.streams, self._log, self._files_table, self._buffers_table),
-            dead_letters=DeadLetters(self.streams, self._dead, lambda: self._keeper.receivers.revision),
+            dead_letters=DeadLetters(self.streams, self._log, self._keeper.receivers, self._dead),
             ledger=self._sum_ledger,
             check_template=self._check_template,
             map_sample=self._map_sample,

@@ -176,9 +176,10 @@ class Ingest:
         self._crash.reach("marked")
 
     async def repeat(self, events: Sequence[Event], revision: int, done: NewRecord) -> None:
-        """Let events of one receiver come again; behind them, in the same append, goes the record that says so.
+        """Let events of one receiver come again, and then append the record that says so.
 
-        They go out under `revision` of the definitions or a later one. Raises LogFull, LogFailed.
+        They go out under `revision` of the definitions or a later one. Both are in the log or none, if the log can do
+        that; else a crash may leave the events alone: they have keys. Raises LogFull, LogFailed.
         """
         records = [done]
         if events:
@@ -186,7 +187,8 @@ class Ingest:
             value = encode_pack(max(revision, self._revision()), events)
             home = self._streams.partition_of(events[0].receiver)
             records.insert(0, NewRecord(EVENTS, home, None, value, PACK_HEADERS))
-        await self._log().append(records)
+        for together in [records] if self._log().appends_whole else [[record] for record in records]:
+            await self._log().append(together)
 
     def _lane(self, receiver: Receiver, events: Sequence[Event]) -> Lane:
         """Events with a key go to their receiver's own partition, so that one mapper meets all that may be repeats."""

@@ -125,6 +125,8 @@ class FakeStore:
 class FakeLog:
     """One worker's view of a log in memory. The gate decides about each call."""
 
+    appends_whole = False
+
     def __init__(self, store: FakeStore, gate: Gate = open_gate) -> None:
         self.store = store
         self.gate = gate

@@ -47,7 +47,12 @@ class Run(NamedTuple):
 
 
 class Log(Protocol):
-    """Durable, ordered records in partitions of topics."""
+    """Durable, ordered records in partitions of topics.
+
+    `appends_whole`: of what one append brings, the log has all or nothing, whatever happens.
+    """
+
+    appends_whole: bool
 
     async def append(self, records: Sequence[NewRecord]) -> list[int]:
         """Append, and return the offsets once all are durable.

@@ -11,6 +11,7 @@ from agents.keep_definitions import DefinitionsKeeper
 from agents.mapped_partition import MappedPartition, MappingRoom
 from agents.upload_files import FiledPartition, LoadingRoom
 from app.crash import CrashPoints
+from app.dead_letters import DeadLetters
 from app.destinations.thread import DestinationThread
 from app.ingest import Ingest
 from app.model.change import Change, CreateReceiver, FinishTask, StartTask, TaskWork, encode_change
@@ -176,6 +177,8 @@ class Worker:
             disk_reserve_bytes=0,
             free_bytes=lambda: 1 << 40,
         )
+        self.kept: dict[int, DeadLetterPartition] = {}
+        self.dead_letters = DeadLetters(self.streams, lambda: self.log, self.keeper.receivers, self)  # type: ignore[arg-type]
         self.keeping = KeepingRoom(
             self.streams, lambda: self.log, self.keeper.receivers, ingest, lambda: self.accepting, crash
         )
@@ -203,7 +206,11 @@ class Worker:
         return await BufferedPartition(self.buffering, self.buffers_table, 0).open()
 
     async def letters(self) -> DeadLetterPartition:
-        return await DeadLetterPartition(self.keeping, 0).open()
+        self.kept[0] = await DeadLetterPartition(self.keeping, 0).open()
+        return self.kept[0]
+
+    def opened(self) -> list[tuple[int, DeadLetterPartition]]:
+        return list(self.kept.items())
 
     async def filed(self) -> FiledPartition:
         return await FiledPartition(self.loading, self.files_table, 0).open()

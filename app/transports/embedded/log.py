@@ -21,6 +21,8 @@ Seek = Callable[[TP, int], Awaitable[None]]
 class EmbeddedLog:
     """The log in a directory that this process has open; see `app.transports.log.Log` for what it promises."""
 
+    appends_whole = True  # one append is in one transaction
+
     def __init__(self, directory: Path, seek: Seek | None = None) -> None:
         self._directory = directory
         self._seek = seek

@@ -23,6 +23,8 @@ Seek = Callable[[TP, int], Awaitable[None]]
 class KafkaLog:
     """See `app.transports.log.Log` for what it promises. It is open while Faust's producer runs."""
 
+    appends_whole = False
+
     def __init__(self, reader: Reader, seek: Seek) -> None:
         self._reader = reader
         self._seek = seek
