@@ -84,11 +84,12 @@ class Script:
 
 
 class FakePartition:
-    """Records from `first` on."""
+    """Records from `first` on; those before are remembered as `trimmed`."""
 
     def __init__(self) -> None:
         self.first = 0
         self.records: list[Record] = []
+        self.trimmed: list[Record] = []
 
     @property
     def end(self) -> int:
@@ -181,6 +182,7 @@ class FakeLog:
         await self.gate("delete_before", tp.topic)
         partition = self.store.partitions[tp]
         gone = min(max(offset - partition.first, 0), len(partition.records))
+        partition.trimmed += partition.records[:gone]
         partition.first += gone
         del partition.records[:gone]
 
