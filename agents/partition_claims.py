@@ -47,11 +47,13 @@ class PartitionClaims:
         self._known_to: int | None = None  # None until it is known what the index holds
         self._distrusted = False
         self._closed = False
-        self._uncut: dict[bytes, Claim] = {}
+        self._uncut: list[Claim] = []
+        self._latest: dict[bytes, Claim] = {}  # of the uncut, by key: it holds longest
 
     async def start_anew(self) -> None:
         """Go on from the last cut: forget what is only in memory, and know what the log says."""
         self._uncut.clear()
+        self._latest.clear()
         await self._patiently(self._catch_up, "reading")
 
     async def close(self) -> None:
@@ -74,12 +76,13 @@ class PartitionClaims:
         log_id = fold.log_id_at(packs[0][0])
         repeats = set()
         for (place, event), key, claims in zip(keyed, keys, claimed, strict=True):
-            known = [*claims, self._uncut[key]] if key in self._uncut else claims
+            known = [*claims, self._latest[key]] if key in self._latest else claims
             position = Position(log_id, self._partition, *place)
             if known and is_repeat(position, event.entered_us, known, fold.lives):
                 repeats.add(place)
             else:
-                self._uncut[key] = Claim(key, event.entered_us, log_id, *place)
+                self._latest[key] = Claim(key, event.entered_us, log_id, *place)
+                self._uncut.append(self._latest[key])
         return repeats
 
     async def _find(self, keys: Sequence[bytes]) -> Sequence[Sequence[Claim]]:
@@ -109,7 +112,7 @@ class PartitionClaims:
         """Make durable what is only in memory; whether there is any. Raises LogFailed: append it again."""
         if not self._uncut:
             return False
-        await self._log().append([self._message(claims) for claims in _chunks(list(self._uncut.values()))])
+        await self._log().append([self._message(claims) for claims in _chunks(self._uncut)])
         return True
 
     def _message(self, claims: Sequence[Claim]) -> NewRecord:

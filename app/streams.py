@@ -49,7 +49,7 @@ class Streams:
     def topic_specs(self) -> list[TopicSpec]:
         """All topics that have to be there before the app starts, the tables' changelogs included."""
         tables: Any = self.app.tables
-        ours = [TopicSpec(name, self.partitions) for name in (EVENTS, CUTS, SLICES, FILES, DEAD_LETTERS)]
+        ours = [TopicSpec(name, self.partitions) for name in (EVENTS, CUTS, CLAIMS, SLICES, FILES, DEAD_LETTERS)]
         changelogs = [TopicSpec(name, self.partitions, compacting=True) for name in sorted(tables.changelog_topics)]
         return [*ours, TopicSpec(DEFINITIONS, 1), *changelogs]
 

@@ -59,6 +59,20 @@ async def test_of_events_with_one_key_the_first_is_mapped_and_all_are_counted():
 
 
 @simulated
+async def test_each_event_that_counts_has_its_claim_in_the_log_also_when_a_stretch_is_longer_than_a_day():
+    bench = Bench()
+    bench.define()
+    worker = bench.worker()
+    mapped = await worker.mapped()
+    bench.accept(keyed("1"), keyed("2"), keyed("3", arrival_us=NOON_US + WINDOW_US + 1))
+    await worker.take(mapped)
+    await cut(mapped)
+    (record,) = bench.store.records(CLAIMS)
+    claims = decode_claims(record.value or b"").unpacked()
+    assert [(claim.offset, claim.index) for claim in claims] == [(0, 0), (0, 2)]
+
+
+@simulated
 async def test_events_without_keys_ask_no_index_and_no_log():
     bench = Bench()
     bench.define()
