@@ -33,6 +33,7 @@ from app.errors import LogFailed, MappingFailed, SettingInvalid
 from app.files import Files
 from app.ingest import Ingest
 from app.mapping.arrived import Arrived
+from app.mapping.engines import check_template
 from app.mapping.evaluated import Evaluator
 from app.mapping.mappers import Mappers
 from app.model.column import Template
@@ -278,11 +279,11 @@ class House(Service):
 
     async def _map_sample(self, export: Export, event: Event) -> Row | MappingFailed:
         event_id = EventIds(token_hex(8), 0, 0).of(event.arrival_us, 0)
-        (mapped,) = await self._mappers.for_sample(export).map([Arrived(event, event_id)])
+        (mapped,) = await self._mappers.of(export).map([Arrived(event, event_id)])
         return unless_too_large(mapped)
 
     async def _check_template(self, template: Template) -> None:
-        await self._evaluator.check(template)
+        await check_template(template, self._evaluator)
 
 
 def _make_private(directory: Path) -> None:

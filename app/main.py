@@ -9,6 +9,7 @@ import sys
 import click
 import faust
 
+from app.cli.commands import COMMANDS
 from app.errors import ForebayError
 from app.settings import read_settings
 
@@ -29,7 +30,7 @@ def main() -> None:
     """Take in pushed events, keep them safe, and load them into SQL tables."""
 
 
-@main.command()
+@main.command(short_help="Start a worker.")
 @click.option("--log-level", default="warning", type=click.Choice(["debug", "info", "warning", "error"]))
 def serve(log_level: str) -> None:
     """Start a worker: the doors on FOREBAY_PORT, and everything behind them. Settings are FOREBAY_… variables."""
@@ -46,6 +47,10 @@ def serve(log_level: str) -> None:
     settle_garbage()
     worker.spinner = None  # it writes to the terminal, even where there is none
     worker.execute_from_commandline()
+
+
+for command in COMMANDS:
+    main.add_command(command)
 
 
 def open_files_enough() -> None:

@@ -47,7 +47,7 @@ class Settings(BaseSettings):
     disk_reserve_bytes: Annotated[int, Field(ge=0)] = 256 * MIB
     events_retention_s: Annotated[float, Field(ge=0)] = 24 * 3600.0
     failed_files_retention_s: Annotated[float, Field(ge=0)] = 7 * 24 * 3600.0
-    template_processes: Annotated[int, Field(ge=1, le=64)] = 2
+    template_processes: Annotated[int, Field(ge=1, le=64)] = 1
     template_deadline_s: Annotated[float, Field(gt=0, le=60)] = 1.0
     template_memory_bytes_max: Annotated[int, Field(ge=64 * MIB)] = 256 * MIB
     crash_at: str = Field(
@@ -100,8 +100,11 @@ class Settings(BaseSettings):
         return {**values, **{name: values.get(name) or default for name, default in defaults.items()}}
 
 
+OF_COMMANDS = frozenset({"FOREBAY_URL", "FOREBAY_TOKEN"})  # read by app/cli, no setting of a worker
+
+
 def _say_what_is_unknown() -> None:
-    known = {f"FOREBAY_{name.upper()}" for name in Settings.model_fields}
+    known = {f"FOREBAY_{name.upper()}" for name in Settings.model_fields} | OF_COMMANDS
     for name in sorted(os.environ):
         if name.startswith("FOREBAY_") and name not in known:
             logger.warning("there is no setting %s: it is passed over", name)

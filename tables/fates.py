@@ -12,7 +12,7 @@ from app.model.cut import Cut
 from app.model.dead_letter import DeadLetter
 from app.model.event import Event, EventIds, Position, decode_pack
 from app.model.export import Export
-from app.model.tail import Came, ExportFate, ExportMade, Fate, Fated
+from app.model.tail import Came, ExportFate, ExportMade, Fate, Fated, Flushed
 from app.model.times import iso_ms
 from app.streams import CLAIMS, EVENTS
 from app.transports.log import Log, Record
@@ -37,11 +37,11 @@ class Awaited(NamedTuple):
 
 
 class Told(NamedTuple):
-    """A line for those who listened to the receiver (its uid) when the event came."""
+    """A line for those who listened to the receiver (its uid) when the event, or the flush marker, came."""
 
     receiver: str
     position: Position
-    line: Came | Fated
+    line: Came | Fated | Flushed
 
 
 class FollowedPartition:
@@ -61,6 +61,7 @@ class FollowedPartition:
         self._next = 0
         self._told_to = 0
         self._awaited: deque[Awaited] = deque()
+        self._markers: deque[Told] = deque()
         self._pending: deque[Cut] = deque()
         self._reasons: dict[tuple[str, Position], str] = {}  # of letters, by export
         self._claims_next = 0
@@ -106,6 +107,12 @@ class FollowedPartition:
                 self._make_room()
                 self._awaited.append(Awaited(position, event.receiver, event_id, event.only_export, bool(event.key)))
                 yield Told(event.receiver, position, self._line(event, event_id))
+        for uid in pack.flush:
+            export = self._receivers.export(uid)
+            if export is not None and export.receiver_uid in listened:
+                self._make_room()
+                position = Position(log_id, self._tp.partition, record.offset, 0)
+                self._markers.append(Told(export.receiver_uid, position, Flushed(export.id)))
 
     def _line(self, event: Event, event_id: str) -> Came:
         only = self._receivers.export(event.only_export)
@@ -121,9 +128,10 @@ class FollowedPartition:
 
     def _make_room(self) -> None:
         """When too much waits, forget all of it: its fates are left out, up to the next cut's end."""
-        if max(len(self._awaited), len(self._reasons), len(self._claimed)) >= AWAITED_MAX:
+        if max(map(len, (self._awaited, self._reasons, self._claimed, self._markers))) >= AWAITED_MAX:
             self.left_out = True
             self._awaited.clear()
+            self._markers.clear()
             self._reasons.clear()
             self._claimed.clear()
             self._told_to = self._next
@@ -131,6 +139,7 @@ class FollowedPartition:
     def forget(self, receivers: Collection[str]) -> None:
         """Nobody listens to these any more."""
         self._awaited = deque(awaited for awaited in self._awaited if awaited.receiver not in receivers)
+        self._markers = deque(marker for marker in self._markers if marker.receiver not in receivers)
 
     # what became of it
 
@@ -159,6 +168,8 @@ class FollowedPartition:
                 fates.extend(self._fates_in(cut))
             else:  # some of its letters were forgotten
                 self.left_out |= any([*self._taken(cut.end)])
+            while self._markers and self._markers[0].position.offset < cut.end:
+                fates.append(self._markers.popleft())
             self._told_to = max(self._told_to, cut.end)
             self._claimed = {place for place in self._claimed if place[0] >= cut.end}
             self._reasons = {key: reason for key, reason in self._reasons.items() if key[1].offset >= cut.end}
@@ -200,7 +211,8 @@ class FollowedPartition:
             for export in sorted(exports, key=lambda export: export.id)
             if awaited.only_export in {"", export.uid}
         ]
-        return Fated(awaited.id, Fate.ROUTED if made else Fate.UNROUTED, tuple(made))
+        again = bool(awaited.only_export)
+        return Fated(awaited.id, Fate.ROUTED if made else Fate.UNROUTED, tuple(made), again)
 
     def _made(self, position: Position, export: Export) -> ExportMade:
         reason = self._reasons.get((export.uid, position))

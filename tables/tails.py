@@ -13,7 +13,7 @@ from app.errors import LogFailed
 from app.model.dead_letter import decode_dead_letter
 from app.model.letter_record import is_letter
 from app.model.receiver import Receiver
-from app.model.tail import Ended, Ending, Heartbeat, Listening, Skipped, TailLine
+from app.model.tail import Ended, Ending, Flushed, Heartbeat, Listening, Skipped, TailLine
 from app.model.times import iso_ms
 from app.streams import DEAD_LETTERS, Streams
 from app.transports.log import Log
@@ -47,6 +47,7 @@ class Tail:
         self._lines: deque[TailLine] = deque()
         self._rung = asyncio.Event()
         self._ended = False
+        self._flushed: dict[str, set[int]] = {}  # by export: the partitions
 
     @property
     def is_over(self) -> bool:
@@ -78,8 +79,19 @@ class Tail:
         """Take a line of an event if it concerns this listener."""
         if self._starts is None or told.receiver != self.receiver.uid:
             return
-        if told.position.offset >= self._starts[told.position.partition]:
+        if told.position.offset < self._starts[told.position.partition]:
+            return
+        if not isinstance(told.line, Flushed) or self._is_everywhere(told.line, told.position.partition):
             self.tell(told.line)
+
+    def _is_everywhere(self, flushed: Flushed, partition: int) -> bool:
+        """Whether this partition was the last one to come to a marker of the export since the beginning."""
+        partitions = self._flushed.setdefault(flushed.export_id, set())
+        partitions.add(partition)
+        if self._starts is None or len(partitions) < len(self._starts):
+            return False
+        del self._flushed[flushed.export_id]
+        return True
 
     def tell(self, line: TailLine) -> None:
         """Add a line; one too many is the end."""

@@ -1,26 +1,33 @@
 """The Buffer API's columns: events in, rows out."""
 
-from collections.abc import Callable, Sequence
-
 from app.errors import MappingFailed
-from app.mapping.account import Account
 from app.mapping.arrived import Arrived
 from app.mapping.base import RowMapper
+from app.mapping.engines import compiled
 from app.mapping.json_text import print_json
 from app.mapping.paths import MISSING, look_up, parse_path
+from app.mapping.row_mappers import EvaluatedMapper, Getter, StaticMapper, TemplateMapper
 from app.mapping.template import TemplateEvaluator
-from app.model.column import Column, ColumnType, PathValue, Template
+from app.model.column import Column, ColumnType, PathValue
 from app.model.mapping import Mapping
-from app.model.row import Row
-
-Getter = Callable[[Arrived], str]
 
 
-def compile_mapping(mapping: Mapping, evaluator: TemplateEvaluator, account: Account | None = None) -> RowMapper:
-    """Make a mapping ready. What its templates waste goes to the account."""
-    if any(column.type is ColumnType.TEMPLATE for column in mapping.columns):
-        return _MapperWithTemplates(mapping.columns, evaluator, account)
-    return _StaticMapper(mapping.columns)
+def compile_mapping(mapping: Mapping, evaluator: TemplateEvaluator) -> RowMapper:
+    """Make a mapping ready: each template compiled if it can be."""
+    columns = mapping.columns
+    if all(column.type is not ColumnType.TEMPLATE for column in columns):
+        return StaticMapper([_static_getter(column) for column in columns])
+    static = [None if column.type is ColumnType.TEMPLATE else _static_getter(column) for column in columns]
+    interpreted = EvaluatedMapper(columns, static, evaluator)
+    getters = [_compiled_getter(column) or getter for column, getter in zip(columns, static, strict=True)]
+    if all(getter is None for getter, known in zip(getters, static, strict=True) if known is None):
+        return interpreted
+    return TemplateMapper(columns, getters, evaluator, interpreted)
+
+
+def _compiled_getter(column: Column) -> Getter | None:
+    program = None if column.template is None else compiled(column.template)
+    return None if program is None else program.value
 
 
 def _path_getter(wanted: PathValue) -> Getter:
@@ -51,75 +58,8 @@ _GETTERS: dict[ColumnType, Getter] = {
 }
 
 
-def _getter(column: Column) -> Getter:
+def _static_getter(column: Column) -> Getter:
     if column.type is ColumnType.PATH:
         assert column.path is not None, "a path column has its path"  # noqa: S101
         return _path_getter(column.path)
     return _GETTERS[column.type]
-
-
-class _StaticMapper:
-    """Columns that need no program."""
-
-    waits = False
-
-    def __init__(self, columns: Sequence[Column]) -> None:
-        self._getters = tuple(_getter(column) for column in columns)
-
-    async def map(self, events: Sequence[Arrived]) -> list[Row | MappingFailed]:
-        return self.map_now(events)
-
-    def map_now(self, events: Sequence[Arrived]) -> list[Row | MappingFailed]:
-        getters = self._getters
-        results: list[Row | MappingFailed] = []
-        for arrived in events:
-            try:
-                results.append(tuple([get(arrived) for get in getters]))
-            except MappingFailed as failure:
-                results.append(failure)
-        return results
-
-
-class _MapperWithTemplates:
-    """The static columns of an event first; then all its templates in one evaluation with those of its neighbours."""
-
-    waits = True
-
-    def __init__(self, columns: Sequence[Column], evaluator: TemplateEvaluator, account: Account | None) -> None:
-        self._static = _StaticMapper([column for column in columns if column.type is not ColumnType.TEMPLATE])
-        self._templates = tuple(_template(column) for column in columns if column.type is ColumnType.TEMPLATE)
-        self._order = _order(columns)
-        self._evaluator = evaluator
-        self._account = account
-
-    async def map(self, events: Sequence[Arrived]) -> list[Row | MappingFailed]:
-        results = self._static.map_now(events)
-        asked = [at for at, result in enumerate(results) if not isinstance(result, MappingFailed)]
-        answers = await self._evaluator.evaluate(self._templates, [events[at] for at in asked], self._account)
-        for at, answer in zip(asked, answers, strict=True):
-            static = results[at]
-            if isinstance(static, MappingFailed) or isinstance(answer, MappingFailed):
-                results[at] = answer
-            else:
-                values = static + answer
-                results[at] = tuple([values[place] for place in self._order])
-        return results
-
-
-def _template(column: Column) -> Template:
-    assert column.template is not None, "a template column has its template"  # noqa: S101
-    return column.template
-
-
-def _order(columns: Sequence[Column]) -> tuple[int, ...]:
-    """Where each column's value stands in: values of static columns, then of templates."""
-    templates_begin = sum(column.type is not ColumnType.TEMPLATE for column in columns)
-    order, statics, templates = [], 0, templates_begin
-    for column in columns:
-        if column.type is ColumnType.TEMPLATE:
-            order.append(templates)
-            templates += 1
-        else:
-            order.append(statics)
-            statics += 1
-    return tuple(order)

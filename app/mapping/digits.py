@@ -25,6 +25,12 @@ def printed(number: float) -> str:
     return f"{number:.0f}" if number.is_integer() else f"{number:.17g}"
 
 
+def shown_as_double(literal: str) -> str | None:
+    """Write a JSON number as Jsonnet writes its double; None if that is another number."""
+    double = float(literal)
+    return printed(double) if _is_exact(abs(double), literal.lstrip("-")) else None
+
+
 class Digits:
     """The doubles that stand for one event's numbers. `taken` are texts whose numbers must not be mistaken for them."""
 

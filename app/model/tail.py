@@ -58,11 +58,18 @@ class ExportMade(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True
 
 
 class Fated(msgspec.Struct, frozen=True, rename="camel", tag="fate", omit_defaults=True):
-    """The stretch of an event that was told is cut: its fate is true from now on."""
+    """The stretch of an event that was told is cut: its fate is true from now on. `again`: it was a dead letter."""
 
     id: str
     fate: Fate
     exports: tuple[ExportMade, ...] = ()
+    again: bool = False
+
+
+class Flushed(msgspec.Struct, frozen=True, rename="camel", tag="flush"):
+    """All that stood before a flush of this export, or before the tail began, is cut: the ledger counts it."""
+
+    export_id: str
 
 
 class Skipped(msgspec.Struct, frozen=True, tag="skipped"):
@@ -84,7 +91,7 @@ class Ended(msgspec.Struct, frozen=True, tag="end"):
     message: str
 
 
-TailLine = Listening | Came | Fated | Skipped | Heartbeat | Ended
+TailLine = Listening | Came | Fated | Flushed | Skipped | Heartbeat | Ended
 
 _encoder = msgspec.json.Encoder()
 

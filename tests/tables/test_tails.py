@@ -14,7 +14,7 @@ from app.model.dead_letter import DeadLetter, encode_dead_letter
 from app.model.event import Event, Replay, encode_pack
 from app.model.letter_record import DiscardLetters, encode_letter_record
 from app.model.staged import StagedFile
-from app.model.tail import Came, Ended, Ending, ExportFate, Fate, Fated, Listening, Skipped, TailLine
+from app.model.tail import Came, Ended, Ending, ExportFate, Fate, Fated, Flushed, Listening, Skipped, TailLine
 from app.streams import CLAIMS, CUTS, DEAD_LETTERS, EVENTS
 from app.transports.log import NewRecord
 from tables import fates, tails
@@ -30,27 +30,29 @@ LIFE = "life"
 class Stage:
     """One partition, its cuts and its letters, and tails above them."""
 
-    def __init__(self) -> None:
-        self.store = FakeStore(1)
+    def __init__(self, partitions: int = 1) -> None:
+        self.store = FakeStore(partitions)
         self.script = Script()
         self.receivers = Receivers()
         for receiver in (RECEIVER, OTHER):
             self.receivers._put(receiver)
         self.stopping = False
         log = FakeLog(self.store, self.script)
-        self.tails = Tails(fake_streams(1), lambda: log, self.receivers, lambda: self.stopping)
-        self.cut_to = 0
-        self.store.add(NewRecord(CUTS, 0, None, encode_cut(Life(LIFE, 0, None, None))))
+        self.tails = Tails(fake_streams(partitions), lambda: log, self.receivers, lambda: self.stopping)
+        self.cut_to = [0] * partitions
+        for partition in range(partitions):
+            self.store.add(NewRecord(CUTS, partition, None, encode_cut(Life(LIFE, 0, None, None))))
 
     def push(self, *events: Event) -> int:
         return self.store.add(NewRecord(EVENTS, 0, None, encode_pack(0, events)))
 
-    def cut(self, end: int, exports: tuple[str, ...] = ("x", "y"), **changes: object) -> None:
-        cut = Cut(
-            LIFE, self.cut_to, end, 0, 0, exports=dict.fromkeys(exports, ExportCounts(1)), **{"letters": {}, **changes}
-        )
-        self.store.add(NewRecord(CUTS, 0, None, encode_cut(cut)))
-        self.cut_to = end
+    def cut(
+        self, end: int, exports: tuple[str, ...] = ("x", "y"), *, partition: int = 0, **members: dict[str, int]
+    ) -> None:
+        counts = dict.fromkeys(exports, ExportCounts(1))
+        cut = Cut(LIFE, self.cut_to[partition], end, 0, 0, exports=counts, **members)
+        self.store.add(NewRecord(CUTS, partition, None, encode_cut(cut)))
+        self.cut_to[partition] = end
 
     def claim(self, *places: tuple[int, int]) -> None:
         claims = [Claim(b"k" * 16, 0, LIFE, *place) for place in places]
@@ -148,7 +150,7 @@ async def test_a_replayed_letter_is_told_for_its_export_under_the_id_that_it_had
     assert isinstance(came, Came)
     assert isinstance(fated, Fated)
     assert (came.id, came.export_id) == ("the-id", "y")
-    assert (fated.id, [made.export_id for made in fated.exports]) == ("the-id", ["y"])
+    assert (fated.id, fated.again, [made.export_id for made in fated.exports]) == ("the-id", True, ["y"])
 
 
 async def test_an_event_that_repeats_another_has_no_claim_when_it_is_cut(stage: Stage, tail: Tail) -> None:
@@ -262,6 +264,26 @@ async def test_a_log_that_fails_at_the_beginning_holds_no_place(stage: Stage) ->
         with contextlib.suppress(LogFailed):
             assert await stage.tails.open(RECEIVER) is None
     assert await stage.tails.open(RECEIVER) is not None
+
+
+async def test_a_flush_is_told_when_every_partition_has_cut_what_stood_before_its_marker() -> None:
+    stage = Stage(partitions=2)
+    for _ in range(2):  # one before the tail begins, and one after
+        stage.store.add(NewRecord(EVENTS, 0, None, encode_pack(0, (), ("x",))))
+        if not stage.tails._tails:
+            tail = await stage.tails.open(RECEIVER)
+    assert tail is not None
+    assert isinstance(await line(tail), Listening)
+    stage.store.add(NewRecord(EVENTS, 1, None, encode_pack(0, [an_event("1")], ("x", "z"))))
+    assert isinstance(await line(tail), Came)
+    stage.cut(1, (), flush=("x",))
+    stage.cut(1, ("x",), partition=1, flush=("x", "z"))
+    assert isinstance(await line(tail), Fated)
+    await settled(stage)
+    assert not tail._lines
+    stage.cut(2, (), flush=("x",))
+    assert await line(tail) == Flushed("x")
+    tail.close()
 
 
 async def test_what_is_no_pack_is_passed_over(stage: Stage, tail: Tail) -> None:

@@ -1,7 +1,10 @@
 import json
 
+import msgspec
 import pytest
-from web_fakes import a_receiver, an_export
+from web_fakes import a_mapping, a_receiver, an_export
+
+from app.model.column import Column, ColumnType, Template
 
 PATH = "/v1/receivers/receiver-1/test"
 
@@ -49,6 +52,18 @@ async def test_a_failing_mapping_is_told_and_is_no_error_of_the_request(client, 
 async def test_what_cannot_be_tried_is_refused(client, auth, path, now, refused) -> None:
     response = await client.post(path, data=b"{}", headers={**auth, "X-Forebay-Now": now})
     assert (response.status, (await response.json())["error"]) == refused
+
+
+async def test_the_engines_of_templates_are_told_on_demand(client, house, auth) -> None:
+    template = Column("t", ColumnType.TEMPLATE, template=Template("Body()"))
+    mapping = msgspec.structs.replace(a_mapping(), columns=(Column("id", ColumnType.ID), template))
+    export = msgspec.structs.replace(an_export("export-1"), mapping=mapping)
+    house.definitions.known["receiver-1"] = a_receiver("receiver-1", export)
+    for body, values in ((b"body", None), (b"bad", ["", ""])):
+        response = await client.post(PATH, params={"engines": "true"}, data=body, headers=auth)
+        columns = (await response.json())["exports"][0]["columns"]
+        assert [column.get("engine") for column in columns] == [None, "compiled"]
+        assert values is None or [column["value"] for column in columns] == values
 
 
 async def test_a_token_is_needed(client) -> None:

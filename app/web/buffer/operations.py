@@ -325,6 +325,7 @@ TRY_MAPPING = Operation(
     body=_EVENT,
     parameters=(
         Parameter("exportId", "query", "Only this export.", {"type": "string"}),
+        Parameter("engines", "query", "Say of each template which way it takes.", {"type": "string", "enum": ["true"]}),
         Parameter("X-Forebay-Now", "header", "When the event arrives.", {"type": "string", "format": "date-time"}),
     ),
 )

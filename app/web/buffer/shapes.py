@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import SkipJsonSchema
 
+from app.mapping.engines import Engine
 from app.model.column import ColumnType
 from app.model.file import FileState, FlushReason
 from app.model.task import TaskStatus, TaskType
@@ -230,6 +231,7 @@ class TriedColumn(Shape):
 
     name: str
     value: str
+    engine: Annotated[Engine | Absent, Field(description="Of templates, if it was asked for.")] = None
 
 
 class TriedExport(Shape):

@@ -7,6 +7,7 @@ from aiohttp import web
 from multidict import istr
 
 from app.errors import MappingFailed
+from app.mapping.engines import engine_of
 from app.model.event import Event, HeaderPairs
 from app.model.export import Export
 from app.slicing.csv import csv_line
@@ -34,7 +35,11 @@ async def try_mapping(doors: Doors, request: web.Request) -> web.Response:
     arrival_us = _arrival_us(doors, request)
     body = await doors.bodies.read(request)
     event = Event(receiver.uid, arrival_us, client_ip(request), _headers(request), body)
-    return answer_json(200, {"exports": [await _tried(doors, export, event) for export in exports]})
+    tried = [await _tried(doors, export, event) for export in exports]
+    if request.query.get("engines") == "true":
+        for answer, export in zip(tried, exports, strict=True):
+            answer["columns"] = _with_engines(answer["columns"], export)
+    return answer_json(200, {"exports": tried})
 
 
 async def _tried(doors: Doors, export: Export, event: Event) -> dict[str, Any]:
@@ -44,6 +49,16 @@ async def _tried(doors: Doors, export: Export, event: Event) -> dict[str, Any]:
     named = zip(export.mapping.column_names, mapped, strict=True)
     columns = [{"name": name, "value": value or ""} for name, value in named]
     return {"exportId": export.id, "columns": columns, "csv": csv_line(mapped), "error": None}
+
+
+def _with_engines(shown: list[dict[str, Any]], export: Export) -> list[dict[str, Any]]:
+    """All columns, also those that have no value; with each template, which way it takes."""
+    columns = export.mapping.columns
+    answers = shown or [{"name": column.name, "value": ""} for column in columns]
+    for answer, column in zip(answers, columns, strict=True):
+        if column.template is not None:
+            answer["engine"] = engine_of(column.template).value
+    return answers
 
 
 def _arrival_us(doors: Doors, request: web.Request) -> int:

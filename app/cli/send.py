@@ -1,0 +1,67 @@
+"""`forebay send`."""
+
+from collections.abc import Iterator
+from secrets import token_hex
+from typing import IO
+
+import click
+
+from app.cli.api import path_of
+from app.cli.connection import Session, as_client
+from app.cli.errors import Refused
+
+EVENT_BYTES_MAX = 64 * 1024 * 1024
+LINES_PER_REQUEST_MAX = 1000
+BYTES_PER_REQUEST_MAX = 512 * 1024
+
+
+@click.command()
+@click.argument("receiver")
+@click.argument("content", metavar="[FILE]", type=click.File("rb"), default="-")
+@click.option("--ndjson", is_flag=True, help="Each line is an event.")
+@click.option("--type", "content_type", default="application/json", show_default=True, help="The Content-Type.")
+@as_client
+def send(session: Session, receiver: str, content: IO[bytes], *, ndjson: bool, content_type: str) -> None:
+    """Push a file to a receiver.
+
+    FILE is one event, or with --ndjson one for each line; without it, standard input. Each request has an
+    Idempotency-Key. What is refused ends the command, with how many were accepted before.
+    """
+    path = session.api.here(session.api.get(path_of("v1", "receivers", receiver))["url"])
+    headers = {"Content-Type": content_type}
+    name = token_hex(16)
+    if not ndjson:
+        body = content.read(EVENT_BYTES_MAX + 1)
+        if len(body) > EVENT_BYTES_MAX:
+            raise click.UsageError(f"an event has at most {EVENT_BYTES_MAX} bytes")
+        session.api.push(path, body, headers | {"Idempotency-Key": name})
+        session.out.members({"accepted": 1}, {"accepted": 1})
+        return
+    accepted = 0
+    with session.out.progress("sending", None) as bar:
+        for number, lines in enumerate(_requests(content)):
+            try:
+                key = {"Idempotency-Key": f"{name}/{number}"}
+                session.api.push(path, b"".join(lines), headers | key, batch="ndjson")
+            except Refused as refused:
+                refused.message += f" (accepted before it: {accepted} events)"
+                raise
+            accepted += len(lines)
+            bar.at(accepted)
+    session.out.members({"accepted": accepted}, {"accepted": accepted})
+
+
+def _requests(content: IO[bytes]) -> Iterator[list[bytes]]:
+    """Lines that are not blank, so many as one request should have."""
+    lines: list[bytes] = []
+    size = 0
+    while line := content.readline(EVENT_BYTES_MAX):
+        if not line.strip():
+            continue
+        if lines and (len(lines) >= LINES_PER_REQUEST_MAX or size + len(line) > BYTES_PER_REQUEST_MAX):
+            yield lines
+            lines, size = [], 0
+        lines.append(line)
+        size += len(line)
+    if lines:
+        yield lines

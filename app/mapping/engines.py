@@ -1,0 +1,33 @@
+"""The two ways that a template can take: compiled, or evaluated by the interpreter."""
+
+from enum import StrEnum
+
+from app.mapping.jsonnet import Outside, Program, Refused, compile_program
+from app.mapping.template import TemplateEvaluator
+from app.model.column import Template
+
+
+class Engine(StrEnum):
+    """How a template gets its value. Both ways give the same."""
+
+    COMPILED = "compiled"  # in this process, at once
+    EVALUATED = "evaluated"  # by the interpreter, in a process of its own
+
+
+def compiled(template: Template) -> Program | None:
+    """The program, or None if the interpreter must evaluate it."""
+    try:
+        return compile_program(template)
+    except (Refused, Outside):
+        return None
+
+
+def engine_of(template: Template) -> Engine:
+    """Which way it takes."""
+    return Engine.EVALUATED if compiled(template) is None else Engine.COMPILED
+
+
+async def check_template(template: Template, evaluator: TemplateEvaluator) -> None:
+    """Raise MappingFailed, in the interpreter's words, if the program can never run."""
+    if compiled(template) is None:
+        await evaluator.check(template)

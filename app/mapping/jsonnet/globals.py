@@ -1,0 +1,113 @@
+"""What programs may ask of the event: `Ip`, `Now`, `Header`, `Body` and their like."""
+
+from typing import Any
+
+from app.errors import MappingFailed
+from app.mapping.headers import canonical_name
+from app.mapping.jsonnet.functions import UNBOUND, Native
+from app.mapping.jsonnet.run import Run
+from app.mapping.jsonnet.thunks import RUN, Code, Frame, force
+from app.mapping.paths import MISSING, look_up, parse_path
+from app.mapping.strftime import strftime
+
+_NOW = "%Y-%m-%dT%H:%M:%S.%fZ"
+
+
+def _text(value: Any, name: str) -> str:
+    if type(value) is not str:
+        raise MappingFailed(f"{name} must be a string")
+    return value
+
+
+def _ip(run: Run) -> str:
+    return run.arrived.ip
+
+
+def _now(run: Run, form: Any) -> str:
+    if form == _NOW:
+        return run.arrived.datetime
+    return strftime(_text(form, "format"), run.arrived.arrived_at)
+
+
+def current_datetime(run: Run) -> str:
+    """The arrival, to the second."""
+    return strftime("%Y-%m-%dT%H:%M:%SZ", run.arrived.arrived_at)
+
+
+def _header(run: Run, name: Any, default: Any) -> Any:
+    if name == "":
+        return run.arrived.headers.values
+    canonical = canonical_name(_text(name, "header"))
+    value = run.arrived.headers.values.get(canonical)
+    if value:
+        return value
+    if default is UNBOUND:
+        raise MappingFailed(f'header "{canonical}" not found')
+    return force(default)
+
+
+def _headers(run: Run) -> dict[str, str]:
+    return run.arrived.headers.values
+
+
+def _header_str(run: Run) -> str:
+    return run.arrived.headers.lines
+
+
+def _body(run: Run, path: Any, default: Any) -> Any:
+    value = look_up(run.arrived.body_parsed, parse_path(_text(path, "path")))
+    if value is not MISSING:
+        return value
+    if default is UNBOUND:
+        raise MappingFailed(f'path "{path}" not found in the body')
+    return force(default)
+
+
+def _body_path(run: Run, path: Any) -> Any:
+    return _body(run, path, UNBOUND)
+
+
+def _body_str(run: Run) -> str:
+    return run.arrived.body_text
+
+
+def body_at(path: str) -> Code:
+    """`Body(path)` of a path that is known beforehand."""
+    steps = parse_path(path)
+    if len(steps) == 1 and isinstance(steps[0], str):
+        return _body_at_key(steps[0], path)
+
+    def at_path(frame: Frame) -> Any:
+        value = look_up(frame[RUN].arrived.body_parsed, steps)
+        if value is MISSING:
+            raise MappingFailed(f'path "{path}" not found in the body')
+        return value
+
+    return at_path
+
+
+def _body_at_key(key: str, path: str) -> Code:
+    def at_key(frame: Frame) -> Any:
+        body = frame[RUN].arrived.body_parsed
+        if type(body) is dict and key in body:
+            return body[key]
+        raise MappingFailed(f'path "{path}" not found in the body')
+
+    return at_key
+
+
+_DEFAULT = frozenset({"default"})
+
+GLOBALS = {
+    native.name: native
+    for native in (
+        Native("Ip", (), _ip),
+        Native("Now", ("format",), _now, defaults={"format": _NOW}),
+        Native("Header", ("header", "default"), _header, lazy=_DEFAULT, defaults={"header": "", "default": UNBOUND}),
+        Native("HeaderStr", (), _header_str),
+        Native("Headers", (), _headers),
+        Native("Body", ("path", "default"), _body, lazy=_DEFAULT, defaults={"path": "", "default": UNBOUND}),
+        Native("BodyPath", ("path",), _body_path),
+        Native("BodyStr", (), _body_str),
+    )
+}

@@ -1,0 +1,210 @@
+"""Arrays: making them, choosing from them, changing each element."""
+
+from typing import Any
+
+from app.errors import MappingFailed
+from app.mapping.jsonnet.functions import Closure, Native
+from app.mapping.jsonnet.kinds import expect, kind_of
+from app.mapping.jsonnet.operators import element, equals, repeat_text, slice_of
+from app.mapping.jsonnet.run import Run
+from app.mapping.jsonnet.std.library import Library, function_of, items_of, later, length_of
+from app.mapping.jsonnet.std.mathematics import number_of
+from app.mapping.jsonnet.std.strings import find_substr
+from app.mapping.jsonnet.thunks import force
+
+library = Library()
+
+
+def _expect_function(value: Any, what: str) -> Closure | Native:
+    function: Closure | Native = expect(value, "function", what)
+    return function
+
+
+@library.define("makeArray(sz, func)")
+def _make_array(run: Run, size: Any, func: Any) -> list[Any]:
+    count, function = int(number_of(size, "std.makeArray")), _expect_function(func, "std.makeArray")
+    if count < 0:
+        raise MappingFailed(f"makeArray requires size >= 0, got {count}")
+    if function.arity != 1:
+        raise MappingFailed(f"makeArray function must take 1 param, got: {function.arity}")
+    run.charge(count)
+    return [later(function, float(at)) for at in range(count)]
+
+
+@library.define("range(from, to)")
+def _range(run: Run, first: Any, last: Any) -> list[float]:
+    begin, end = int(number_of(first, "std.range")), int(number_of(last, "std.range"))
+    run.charge(max(0, end - begin + 1))
+    return [float(number) for number in range(begin, end + 1)]
+
+
+@library.define("repeat(what, count)")
+def _repeat(run: Run, what: Any, count: Any) -> Any:
+    if type(what) is not str and type(what) is not list:
+        raise MappingFailed("std.repeat first argument must be an array or a string")
+    times = int(number_of(count, "std.repeat"))
+    if times < 0:
+        raise MappingFailed(f"makeArray requires size >= 0, got {times}")
+    if type(what) is str:
+        return repeat_text(run, what, times)
+    run.charge(times * (1 + len(what)))
+    return what * times
+
+
+@library.define("slice(indexable, index, end, step)")
+def _slice(run: Run, target: Any, begin: Any, end: Any, step: Any) -> Any:
+    return slice_of(run, target, begin, end, step)
+
+
+# searching
+
+
+@library.define("count(arr, lazy x)")
+def _count(run: Run, array: Any, wanted: Any) -> float:
+    return float(len(_find(run, expect(array, "array", "std.count"), wanted)))
+
+
+def _find(run: Run, array: list[Any], wanted: Any) -> list[float]:
+    run.charge(len(array))
+    return [float(at) for at in range(len(array)) if equals(run, element(array, at), force(wanted))]
+
+
+@library.define("find(lazy value, arr)")
+def _find_all(run: Run, wanted: Any, array: Any) -> list[float]:
+    return _find(run, expect(array, "array", "find second parameter"), wanted)
+
+
+@library.define("member(arr, lazy x)")
+def _member(run: Run, array: Any, wanted: Any) -> bool:
+    if type(array) is list:
+        return bool(_find(run, array, wanted))
+    if type(array) is str:
+        return bool(find_substr(run, force(wanted), array))
+    raise MappingFailed("std.member first argument must be an array or a string")
+
+
+@library.define("contains(arr, lazy elem)")
+def _contains(run: Run, array: Any, wanted: Any) -> bool:
+    if type(array) is not list:
+        raise MappingFailed("In comprehension, can only iterate over array.")
+    run.charge(len(array))
+    return any(equals(run, element(array, at), force(wanted)) for at in range(len(array)))
+
+
+@library.define("all(arr)")
+def _all(run: Run, array: Any) -> bool:
+    return not _first_that_is(run, array, wanted=False)
+
+
+@library.define("any(arr)")
+def _any(run: Run, array: Any) -> bool:
+    return _first_that_is(run, array, wanted=True)
+
+
+def _first_that_is(run: Run, array: Any, *, wanted: bool) -> bool:
+    expect(array, "array", "all() and any()")
+    run.charge(len(array))
+    for at in range(len(array)):
+        found = element(array, at)
+        if type(found) is not bool:
+            raise MappingFailed(f"element of type {kind_of(found)} is not a boolean")
+        if found is wanted:
+            return True
+    return False
+
+
+# choosing
+
+
+@library.define("filter(func, arr)")
+def _filter(run: Run, func: Any, array: Any) -> list[Any]:
+    function = _expect_function(func, "std.filter")
+    expect(array, "array", "std.filter")
+    if function.arity != 1:
+        raise MappingFailed("filter function takes 1 parameter.")
+    run.charge(len(array))
+    return [one for one in array if _asked(function, one)]
+
+
+def _asked(function: Closure | Native, value: Any) -> bool:
+    answer = function.call([value])
+    if type(answer) is not bool:
+        raise MappingFailed(f"filter function must return boolean, got: {kind_of(answer)}")
+    return answer
+
+
+@library.define("filterMap(filter_func, map_func, arr)")
+def _filter_map(run: Run, filter_func: Any, map_func: Any, array: Any) -> list[Any]:
+    function = _expect_function(map_func, "std.filterMap")
+    return [later(function, one) for one in _filter(run, filter_func, array)]
+
+
+@library.define("removeAt(arr, lazy at)")
+def _remove_at(run: Run, array: Any, at: Any) -> list[Any]:
+    items = items_of(array)
+    run.charge(len(items))
+    return [one for place, one in enumerate(items) if not equals(run, float(place), force(at))]
+
+
+@library.define("remove(arr, lazy elem)")
+def _remove(run: Run, array: Any, wanted: Any) -> list[Any]:
+    places = _find(run, expect(array, "array", "find second parameter"), wanted)
+    return _remove_at(run, array, places[0]) if places else array
+
+
+# changing
+
+
+def _mappable(value: Any, what: str) -> list[Any]:
+    if type(value) is not list and type(value) is not str:
+        raise MappingFailed(f"{what} param must be array / string, got {kind_of(value)}")
+    return items_of(value)
+
+
+@library.define("map(func, arr)")
+def _map(run: Run, func: Any, array: Any) -> list[Any]:
+    function = _expect_function(func, "std.map first param")
+    items = _mappable(array, "std.map second")
+    run.charge(len(items))
+    return [later(function, one) for one in items]
+
+
+@library.define("mapWithIndex(func, arr)")
+def _map_with_index(run: Run, func: Any, array: Any) -> list[Any]:
+    function = _expect_function(func, "std.mapWithIndex first param")
+    items = _mappable(array, "std.mapWithIndex second")
+    run.charge(len(items))
+    return [later(function, float(at), one) for at, one in enumerate(items)]
+
+
+@library.define("flatMap(func, arr)")
+def _flat_map(run: Run, func: Any, array: Any) -> Any:
+    function = _expect_function(func, "std.flatMap first param")
+    items = _mappable(array, "std.flatMap second")
+    run.charge(len(items))
+    kind = str if type(array) is str else list
+    parts = [function.call([one]) for one in items]
+    if any(type(part) is not kind for part in parts):
+        raise MappingFailed("std.flatMap: the function must give arrays for an array, strings for a string")
+    run.charge(sum(map(len, parts)))
+    return "".join(parts) if kind is str else [one for part in parts for one in part]
+
+
+@library.define("reverse(arr)")
+def _reverse(run: Run, array: Any) -> list[Any]:
+    run.charge(length_of(array))
+    return items_of(array)[::-1]
+
+
+@library.define("flattenDeepArray(value)")
+def flatten_deep(run: Run, value: Any) -> list[Any]:
+    """All that is in nested arrays and no array."""
+    if type(value) is not list:
+        return [value]
+    run.charge(len(value))
+    return [below for at in range(len(value)) for below in flatten_deep(run, element(value, at))]
+
+
+def called(func: Any, *arguments: Any) -> Any:
+    """The function's value. Raises MappingFailed."""
+    return function_of(force(func)).call(arguments)

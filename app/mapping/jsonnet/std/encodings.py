@@ -1,0 +1,128 @@
+"""Bytes as text and text as bytes."""
+
+import base64
+import hashlib
+from typing import Any
+
+import msgspec
+
+from app.errors import MappingFailed
+from app.mapping.jsonnet.kinds import expect
+from app.mapping.jsonnet.operators import BINARY, element
+from app.mapping.jsonnet.outcomes import GaveUp
+from app.mapping.jsonnet.run import Run
+from app.mapping.jsonnet.std.library import Library, items_of, only_text
+from app.mapping.jsonnet.std.mathematics import number_of
+from app.mapping.jsonnet.std.strings import text_of
+from app.mapping.jsonnet.texts import quote, to_text
+
+library = Library()
+
+_BYTE = 256
+_QUARTET = 4
+
+
+@library.define("md5(str)")
+def _md5(run: Run, text: Any) -> str:
+    whole = text_of(text, "std.md5")
+    run.charge_text(len(whole))
+    return hashlib.md5(whole.encode(), usedforsecurity=False).hexdigest()
+
+
+@library.define("encodeUTF8(str)")
+def _encode_utf8(run: Run, text: Any) -> list[float]:
+    encoded = text_of(text, "std.encodeUTF8").encode()
+    run.charge(len(encoded))
+    return [float(byte) for byte in encoded]
+
+
+@library.define("decodeUTF8(arr)")
+def _decode_utf8(run: Run, array: Any) -> str:
+    expect(array, "array", "std.decodeUTF8")
+    run.charge(len(array))
+    encoded = bytes(_byte(element(array, at), at) for at in range(len(array)))
+    try:
+        return encoded.decode()
+    except UnicodeDecodeError:
+        raise GaveUp from None  # the interpreter has its own way with what is not UTF-8
+
+
+def _byte(value: Any, at: int) -> int:
+    number = number_of(value, f"Element {at} of the provided array")
+    if not 0 <= number < _BYTE or number != int(number):
+        raise MappingFailed(f"Element {at} of the provided array was not an integer in range [0,255]")
+    return int(number)
+
+
+@library.define("base64(input)")
+def _base64(run: Run, value: Any) -> str:
+    items = items_of(value)
+    run.charge(len(items))
+    if type(value) is str:
+        codes = [ord(letter) for letter in value]
+    else:
+        codes = [_masked(run, element(items, at)) for at in range(len(items))]
+    if any(code >= _BYTE for code in codes):
+        raise MappingFailed("Can only base64 encode strings / arrays of single bytes.")
+    return base64.b64encode(bytes(codes)).decode()
+
+
+def _masked(run: Run, value: Any) -> int:
+    number = number_of(value, "std.base64")
+    return _BYTE if number >= _BYTE else int(BINARY["&"](run, number, 255.0))
+
+
+@library.define("base64Decode(str)")
+def _base64_decode(run: Run, text: Any) -> str:
+    return _decoded(run, text).decode("latin-1")
+
+
+@library.define("base64DecodeBytes(str)")
+def _base64_decode_bytes(run: Run, text: Any) -> list[float]:
+    return [float(byte) for byte in _decoded(run, text)]
+
+
+def _decoded(run: Run, text: Any) -> bytes:
+    whole = only_text(text)
+    run.charge(len(whole))
+    if len(whole) % _QUARTET:
+        raise MappingFailed(f'Not a base64 encoded string "{whole[:100]}"')
+    try:
+        return base64.b64decode(whole, validate=True)
+    except ValueError:
+        raise GaveUp from None  # the interpreter takes some of it
+
+
+_json_decoder = msgspec.json.Decoder()
+
+
+@library.define("parseJson(str)")
+def _parse_json(run: Run, text: Any) -> Any:
+    whole = text_of(text, "std.parseJson")
+    run.charge(len(whole) // 16)
+    if whole.startswith("\ufeff"):
+        raise GaveUp
+    try:
+        return _doubled(_json_decoder.decode(whole))
+    except (msgspec.DecodeError, OverflowError) as error:
+        raise MappingFailed(f"no JSON: {error}") from None
+
+
+def _doubled(value: Any) -> Any:
+    if type(value) is int:
+        return float(value)
+    if type(value) is list:
+        return [_doubled(one) for one in value]
+    if type(value) is dict:
+        return {name: _doubled(one) for name, one in value.items()}
+    return value
+
+
+@library.define("escapeStringJson(str_)")
+def _escape_json(run: Run, value: Any) -> str:
+    return quote(to_text(value, run))
+
+
+@library.define("escapeStringPython(str)")
+def _escape_python(run: Run, value: Any) -> str:
+    return quote(to_text(value, run))

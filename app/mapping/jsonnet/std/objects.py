@@ -1,0 +1,169 @@
+"""Objects: which fields there are, and new objects of old ones."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from app.mapping.jsonnet.kinds import expect, kind_of
+from app.mapping.jsonnet.limits import NESTED_VALUES_MAX
+from app.mapping.jsonnet.members import has_member, member, member_names
+from app.mapping.jsonnet.objects import Composed
+from app.mapping.jsonnet.operators import element
+from app.mapping.jsonnet.outcomes import GaveUp
+from app.mapping.jsonnet.run import Run
+from app.mapping.jsonnet.std.library import Library, later, length_of, member_later
+from app.mapping.jsonnet.std.strings import text_of
+from app.mapping.jsonnet.thunks import Frame, Thunk, force
+
+library = Library()
+
+_Object = Composed | dict[str, Any]
+
+
+def _object(value: Any, what: str) -> _Object:
+    found: _Object = expect(value, "object", what)
+    return found
+
+
+def _flag(value: Any) -> bool:
+    flag: bool = expect(value, "boolean", "inc_hidden")
+    return flag
+
+
+@library.define("objectHas(o, f)")
+def _has(_run: Run, target: Any, name: Any) -> bool:
+    return has_member(_object(target, "std.objectHas"), text_of(name, "std.objectHas"), hidden=False)
+
+
+@library.define("objectHasAll(o, f)")
+def _has_all(_run: Run, target: Any, name: Any) -> bool:
+    return has_member(_object(target, "std.objectHasAll"), text_of(name, "std.objectHasAll"), hidden=True)
+
+
+@library.define("objectHasEx(obj, f, inc_hidden)")
+def _has_ex(_run: Run, target: Any, name: Any, hidden: Any) -> bool:
+    return has_member(_object(target, "std.objectHasEx"), text_of(name, "std.objectHasEx"), hidden=_flag(hidden))
+
+
+@library.define("get(o, f, lazy default=null, inc_hidden=true)")
+def _get(_run: Run, target: Any, name: Any, default: Any, hidden: Any) -> Any:
+    found = has_member(_object(target, "std.get"), text_of(name, "std.get"), hidden=_flag(hidden))
+    return member(target, name) if found else force(default)
+
+
+@library.define("objectFields(o)")
+def _fields(run: Run, target: Any) -> list[str]:
+    return _names(run, target, hidden=False)
+
+
+@library.define("objectFieldsAll(o)")
+def _fields_all(run: Run, target: Any) -> list[str]:
+    return _names(run, target, hidden=True)
+
+
+@library.define("objectFieldsEx(obj, inc_hidden)")
+def _fields_ex(run: Run, target: Any, hidden: Any) -> list[str]:
+    return _names(run, target, hidden=_flag(hidden))
+
+
+def _names(run: Run, target: Any, *, hidden: bool) -> list[str]:
+    names = member_names(_object(target, "std.objectFields"), hidden=hidden)
+    run.charge(len(names))
+    return names
+
+
+@library.define("objectValues(o)")
+def _values(run: Run, target: Any) -> list[Any]:
+    return [member_later(target, name) for name in _names(run, target, hidden=False)]
+
+
+@library.define("objectValuesAll(o)")
+def _values_all(run: Run, target: Any) -> list[Any]:
+    return [member_later(target, name) for name in _names(run, target, hidden=True)]
+
+
+@library.define("objectKeysValues(o)")
+def _keys_values(run: Run, target: Any) -> list[Any]:
+    return _pairs(target, _names(run, target, hidden=False))
+
+
+@library.define("objectKeysValuesAll(o)")
+def _keys_values_all(run: Run, target: Any) -> list[Any]:
+    return _pairs(target, _names(run, target, hidden=True))
+
+
+def _pairs(target: _Object, names: list[str]) -> list[Any]:
+    return [{"key": name, "value": member_later(target, name)} for name in names]
+
+
+@library.define("mapWithKey(func, obj)")
+def _map_with_key(run: Run, func: Any, target: Any) -> dict[str, Any]:
+    function = expect(func, "function", "std.mapWithKey first param")
+    names = _names(run, target, hidden=False)
+    return {name: later(function, name, member_later(target, name)) for name in names}
+
+
+@library.define("objectRemoveKey(obj, key)")
+def _remove_key(run: Run, target: Any, key: Any) -> _Object:
+    whole, gone = _object(target, "std.objectRemoveKey"), text_of(key, "std.objectRemoveKey")
+    if type(whole) is dict:
+        run.charge(len(whole))
+        return {name: value for name, value in whole.items() if name != gone}
+    return whole.without(gone)  # type: ignore[union-attr]
+
+
+# deep ones
+
+
+@library.define("mergePatch(lazy target, patch)")
+def merge_patch(run: Run, target: Any, patch: Any) -> Any:
+    """RFC 7396."""
+    if kind_of(patch) != "object":
+        return patch
+    found = force(target)
+    base: _Object = found if kind_of(found) == "object" else {}
+    names = member_names(patch, hidden=False)
+    gone = {name for name in names if member(patch, name) is None}
+    all_names = sorted({*member_names(base, hidden=False), *names} - gone)
+    run.charge(len(all_names))
+    return {name: _merged(run, base, patch, name) for name in all_names}
+
+
+def _merged(run: Run, base: _Object, patch: _Object, name: str) -> Any:
+    if not has_member(patch, name, hidden=False):
+        return member_later(base, name)
+    before = member_later(base, name) if has_member(base, name, hidden=False) else None
+    return Thunk(_merge_later, [run, before, member(patch, name)])
+
+
+def _merge_later(frame: Frame) -> Any:
+    return merge_patch(*frame)
+
+
+@library.define("prune(a)")
+def _prune(run: Run, value: Any) -> Any:
+    return _pruned(run, value, 0)
+
+
+def _pruned(run: Run, value: Any, depth: int) -> Any:
+    if depth > NESTED_VALUES_MAX:
+        raise GaveUp
+    if type(value) is list:
+        run.charge(len(value))
+        elements = (_pruned(run, element(value, at), depth + 1) for at in range(len(value)))
+        return [one for one in elements if _is_content(one)]
+    if kind_of(value) == "object":
+        return dict(_pruned_members(run, value, depth))
+    return value
+
+
+def _pruned_members(run: Run, value: _Object, depth: int) -> Iterator[tuple[str, Any]]:
+    for name in _names(run, value, hidden=False):
+        below = _pruned(run, member(value, name), depth + 1)
+        if _is_content(below):
+            yield name, below
+
+
+def _is_content(value: Any) -> bool:
+    if value is None:
+        return False
+    return kind_of(value) not in {"array", "object"} or length_of(value) > 0

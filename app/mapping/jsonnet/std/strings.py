@@ -1,0 +1,317 @@
+"""Strings: cutting, joining, searching, changing."""
+
+import string
+from typing import Any
+
+from app.errors import MappingFailed
+from app.mapping.jsonnet.kinds import expect, kind_of
+from app.mapping.jsonnet.limits import STRING_CHARACTERS_MAX
+from app.mapping.jsonnet.operators import add, element, equals
+from app.mapping.jsonnet.outcomes import GaveUp
+from app.mapping.jsonnet.run import Run
+from app.mapping.jsonnet.std.library import Library, length_of, only_text
+from app.mapping.jsonnet.std.mathematics import number_of
+from app.mapping.jsonnet.texts import to_text
+
+library = Library()
+
+_UPPER = str.maketrans(string.ascii_lowercase, string.ascii_uppercase)
+_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+_BLANK = " \t\n\f\r\u0085\u00a0"
+_SURROGATES = range(0xD800, 0xE000)
+_CODEPOINTS = 0x110000
+
+
+def text_of(value: Any, what: str) -> str:
+    """The string. Raises MappingFailed."""
+    text: str = expect(value, "string", what)
+    return text
+
+
+@library.define("substr(str, from, len)")
+def _substr(_run: Run, text: Any, begin: Any, length: Any) -> str:
+    whole = text_of(text, "std.substr")
+    at, count = int(number_of(begin, "std.substr")), int(number_of(length, "std.substr"))
+    if at < 0 or count < 0:
+        raise MappingFailed("substr parameters should be greater than zero")
+    return whole[at : at + count]
+
+
+@library.define("startsWith(a, b)")
+def _starts_with(_run: Run, whole: Any, part: Any) -> bool:
+    if length_of(whole) < length_of(part):
+        return False
+    return type(part) is str and text_of(whole, "std.startsWith").startswith(part)
+
+
+@library.define("endsWith(a, b)")
+def _ends_with(_run: Run, whole: Any, part: Any) -> bool:
+    if length_of(whole) < length_of(part):
+        return False
+    return type(part) is str and text_of(whole, "std.endsWith").endswith(part)
+
+
+def _strip(run: Run, text: Any, chars: Any, *, left: bool, right: bool) -> str:
+    whole = only_text(text)
+    if not whole:
+        return whole
+    if type(chars) is list:
+        chars = "".join([one for at in range(len(chars)) if type(one := element(chars, at)) is str and len(one) == 1])
+    if type(chars) is not str:
+        raise MappingFailed("std.member first argument must be an array or a string")
+    run.charge_text(len(whole))
+    if left:
+        whole = whole.lstrip(chars) if chars else whole
+    return whole.rstrip(chars) if right and chars else whole
+
+
+@library.define("stripChars(str, chars)")
+def _strip_chars(run: Run, text: Any, chars: Any) -> str:
+    return _strip(run, text, chars, left=True, right=True)
+
+
+@library.define("lstripChars(str, chars)")
+def _lstrip_chars(run: Run, text: Any, chars: Any) -> str:
+    return _strip(run, text, chars, left=True, right=False)
+
+
+@library.define("rstripChars(str, chars)")
+def _rstrip_chars(run: Run, text: Any, chars: Any) -> str:
+    return _strip(run, text, chars, left=False, right=True)
+
+
+@library.define("trim(str)")
+def _trim(run: Run, text: Any) -> str:
+    return _strip(run, text, _BLANK, left=True, right=True)
+
+
+@library.define("stringChars(str)")
+def _string_chars(run: Run, text: Any) -> list[str]:
+    whole = only_text(text)
+    run.charge(len(whole))
+    return list(whole)
+
+
+@library.define("codepoint(str)")
+def _codepoint(_run: Run, text: Any) -> float:
+    one = text_of(text, "std.codepoint")
+    if len(one) != 1:
+        raise MappingFailed(f"codepoint takes a string of length 1, got length {len(one)}")
+    return float(ord(one))
+
+
+@library.define("char(n)")
+def _char(_run: Run, number: Any) -> str:
+    return char_of(number_of(number, "std.char"))
+
+
+def char_of(number: float) -> str:
+    """The character with that code point. Raises MappingFailed."""
+    code = int(number)
+    if not 0 <= code < _CODEPOINTS:
+        raise MappingFailed(f"invalid unicode codepoint, got {code}")
+    if code in _SURROGATES:
+        raise GaveUp
+    return chr(code)
+
+
+# numbers in strings
+
+
+def _natural(run: Run, text: str, base: int) -> float:
+    run.charge(len(text))
+    number = 0.0
+    for letter in text:
+        digit = _digit(letter)
+        if not 0 <= digit < base:
+            raise MappingFailed(f"{text} is not a base {base} integer")
+        number = base * number + digit
+    if number == float("inf"):
+        raise MappingFailed("overflow")
+    return number
+
+
+def _digit(letter: str) -> int:
+    if letter >= "a":
+        return ord(letter) - ord("a") + 10
+    return ord(letter) - ord("A") + 10 if letter >= "A" else ord(letter) - ord("0")
+
+
+@library.define("parseInt(str)")
+def _parse_int(run: Run, text: Any) -> float:
+    digits = text_of(text, "std.parseInt")
+    if digits in {"", "-"}:
+        raise MappingFailed(f'Not an integer: "{digits}"')
+    return -_natural(run, digits[1:], 10) if digits[0] == "-" else _natural(run, digits, 10)
+
+
+@library.define("parseOctal(str)")
+def _parse_octal(run: Run, text: Any) -> float:
+    digits = text_of(text, "std.parseOctal")
+    if not digits:
+        raise MappingFailed('Not an octal number: ""')
+    return _natural(run, digits, 8)
+
+
+@library.define("parseHex(str)")
+def _parse_hex(run: Run, text: Any) -> float:
+    digits = text_of(text, "std.parseHex")
+    if not digits:
+        raise MappingFailed('Not hexadecimal: ""')
+    return _natural(run, digits, 16)
+
+
+# cutting and changing
+
+
+def _cut(run: Run, text: Any, separator: Any, splits: int, *, from_right: bool = False) -> list[str]:
+    whole, by = text_of(text, "std.split"), text_of(separator, "std.split")
+    if not by:
+        raise MappingFailed("std.splitLimit second parameter must have length 1 or greater, got 0")
+    run.charge(whole.count(by))
+    run.charge_text(len(whole))
+    return whole.rsplit(by, splits) if from_right else whole.split(by, splits)
+
+
+@library.define("split(str, c)")
+def _split(run: Run, text: Any, separator: Any) -> list[str]:
+    return _cut(run, text, separator, -1)
+
+
+@library.define("splitLimit(str, c, maxsplits)")
+def _split_limit(run: Run, text: Any, separator: Any, splits: Any) -> list[str]:
+    count = int(number_of(splits, "std.splitLimit"))
+    if text == "" and separator == "":
+        return [""]
+    return _cut(run, text, separator, count)
+
+
+@library.define("splitLimitR(str, c, maxsplits)")
+def _split_limit_r(run: Run, text: Any, separator: Any, splits: Any) -> list[str]:
+    limit = number_of(splits, "std.splitLimitR")
+    return _cut(run, text, separator, int(limit), from_right=limit != -1)
+
+
+@library.define("strReplace(str, from, to)")
+def _str_replace(run: Run, text: Any, old: Any, new: Any) -> str:
+    whole, gone, put = (text_of(value, "std.strReplace") for value in (text, old, new))
+    if not gone:
+        raise MappingFailed("'from' string must not be zero length.")
+    run.charge_text(len(whole))
+    count = whole.count(gone)
+    length = len(whole) + count * (len(put) - len(gone))
+    if length > STRING_CHARACTERS_MAX:
+        raise GaveUp
+    run.charge_text(length)
+    return whole.replace(gone, put)
+
+
+@library.define("asciiUpper(str)")
+def _ascii_upper(run: Run, text: Any) -> str:
+    whole = text_of(text, "std.asciiUpper")
+    run.charge_text(len(whole))
+    return whole.translate(_UPPER)
+
+
+@library.define("asciiLower(str)")
+def ascii_lower(run: Run, text: Any) -> str:
+    """Small letters for those of ASCII."""
+    whole = text_of(text, "std.asciiLower")
+    run.charge_text(len(whole))
+    return whole.translate(_LOWER)
+
+
+@library.define("equalsIgnoreCase(str1, str2)")
+def _equals_ignore_case(run: Run, a: Any, b: Any) -> bool:
+    return equals(run, ascii_lower(run, a), ascii_lower(run, b))
+
+
+@library.define("findSubstr(pat, str)")
+def find_substr(run: Run, part: Any, whole: Any) -> list[float]:
+    """Where a part begins, overlapping or not."""
+    wanted, text = text_of(part, "findSubstr"), text_of(whole, "findSubstr")
+    places: list[float] = []
+    run.charge_text(len(text))
+    at = text.find(wanted) if wanted else -1
+    while at >= 0:
+        run.charge(1 + len(wanted) // 8)
+        places.append(float(at))
+        at = text.find(wanted, at + 1)
+    return places
+
+
+@library.define("resolvePath(f, r)")
+def _resolve_path(run: Run, path: Any, relative: Any) -> str:
+    folders = _cut(run, path, "/", -1)[:-1]
+    return "/".join([*folders, text_of(relative, "std.resolvePath")]) if relative is not None else "/".join(folders)
+
+
+# joining
+
+
+@library.define("join(sep, arr)")
+def join(run: Run, separator: Any, array: Any) -> Any:
+    """Strings to a string, arrays to an array; null is left out."""
+    if type(separator) is not list and type(separator) is not str:
+        raise MappingFailed("join first parameter should be string or array")
+    expect(array, "array", "join second parameter")
+    run.charge(len(array))
+    parts = [part for at in range(len(array)) if (part := element(array, at)) is not None]
+    for part in parts:
+        if type(part) is not type(separator):
+            raise MappingFailed(f"expected {kind_of(separator)} but an element was {kind_of(part)}")
+    if type(separator) is list:
+        return _join_arrays(run, separator, parts)
+    return _join_texts(run, str(separator), parts)
+
+
+def _join_texts(run: Run, separator: str, parts: list[str]) -> str:
+    run.charge_text(sum(map(len, parts)) + len(separator) * len(parts))
+    return separator.join(parts)
+
+
+def _join_arrays(run: Run, separator: list[Any], parts: list[list[Any]]) -> list[Any]:
+    run.charge(sum(map(len, parts)) + len(separator) * len(parts))
+    joined: list[Any] = []
+    for at, part in enumerate(parts):
+        if at:
+            joined += separator
+        joined += part
+    return joined
+
+
+@library.define("lines(arr)")
+def _lines(run: Run, array: Any) -> Any:
+    return join(run, "\n", add(run, array, [""]))
+
+
+@library.define("deepJoin(arr)")
+def deep_join(run: Run, value: Any) -> str:
+    """All strings of nested arrays, one after the other."""
+    if type(value) is str:
+        return value
+    if type(value) is not list:
+        raise MappingFailed("Expected string or array")
+    run.charge(len(value))
+    return _join_texts(run, "", [deep_join(run, element(value, at)) for at in range(len(value))])
+
+
+# for other languages
+
+
+@library.define("escapeStringBash(str_)")
+def _escape_bash(run: Run, value: Any) -> str:
+    return "'" + to_text(value, run).replace("'", "'\"'\"'") + "'"
+
+
+@library.define("escapeStringDollars(str_)")
+def _escape_dollars(run: Run, value: Any) -> str:
+    return to_text(value, run).replace("$", "$$")
+
+
+_XML = str.maketrans({"<": "&lt;", ">": "&gt;", "&": "&amp;", '"': "&quot;", "'": "&apos;"})
+
+
+@library.define("escapeStringXML(str_)")
+def _escape_xml(run: Run, value: Any) -> str:
+    return to_text(value, run).translate(_XML)

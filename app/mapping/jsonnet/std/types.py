@@ -1,0 +1,96 @@
+"""What kind of value something is."""
+
+from typing import Any
+
+from app.errors import MappingFailed
+from app.mapping.jsonnet.kinds import kind_of
+from app.mapping.jsonnet.operators import equals
+from app.mapping.jsonnet.run import Run
+from app.mapping.jsonnet.std.library import Library, length_of
+from app.mapping.jsonnet.texts import quote, to_text
+from app.mapping.jsonnet.thunks import force
+
+library = Library()
+
+
+@library.define("type(x)")
+def _type(_run: Run, value: Any) -> str:
+    return kind_of(value)
+
+
+@library.define("length(x)")
+def _length(_run: Run, value: Any) -> float:
+    return float(length_of(value))
+
+
+@library.define("isEmpty(str)")
+def _is_empty(_run: Run, value: Any) -> bool:
+    return length_of(value) == 0
+
+
+@library.define("isString(v)")
+def _is_string(_run: Run, value: Any) -> bool:
+    return kind_of(value) == "string"
+
+
+@library.define("isNumber(v)")
+def _is_number(_run: Run, value: Any) -> bool:
+    return kind_of(value) == "number"
+
+
+@library.define("isBoolean(v)")
+def _is_boolean(_run: Run, value: Any) -> bool:
+    return kind_of(value) == "boolean"
+
+
+@library.define("isObject(v)")
+def _is_object(_run: Run, value: Any) -> bool:
+    return kind_of(value) == "object"
+
+
+@library.define("isArray(v)")
+def _is_array(_run: Run, value: Any) -> bool:
+    return kind_of(value) == "array"
+
+
+@library.define("isFunction(v)")
+def _is_function(_run: Run, value: Any) -> bool:
+    return kind_of(value) == "function"
+
+
+@library.define("isNull(v)")
+def _is_null(_run: Run, value: Any) -> bool:
+    return value is None
+
+
+@library.define("equals(a, b)")
+def _equals(run: Run, a: Any, b: Any) -> bool:
+    return equals(run, a, b)
+
+
+@library.define("xnor(x, y)")
+def _xnor(run: Run, a: Any, b: Any) -> bool:
+    return equals(run, a, b)
+
+
+@library.define("xor(x, y)")
+def _xor(run: Run, a: Any, b: Any) -> bool:
+    return not equals(run, a, b)
+
+
+@library.define("assertEqual(a, b)")
+def _assert_equal(run: Run, a: Any, b: Any) -> bool:
+    if equals(run, a, b):
+        return True
+    left, right = (quote(value) if type(value) is str else to_text(value, run) for value in (a, b))
+    raise MappingFailed(f"Assertion failed. {left} != {right}")
+
+
+@library.define("toString(a)")
+def _to_string(run: Run, value: Any) -> str:
+    return to_text(value, run)
+
+
+@library.define("trace(lazy str, lazy rest)")
+def _trace(_run: Run, _text: Any, rest: Any) -> Any:
+    return force(rest)

@@ -1,0 +1,122 @@
+"""Values as text: as results, and as parts of strings."""
+
+import json
+import re
+from typing import Any
+
+import msgspec
+
+from app.errors import MappingFailed
+from app.mapping.jsonnet.doubles import NUMBERS, print_number
+from app.mapping.jsonnet.limits import DEPTH_MAX, Allowance
+from app.mapping.jsonnet.objects import Composed
+from app.mapping.jsonnet.outcomes import GaveUp
+from app.mapping.jsonnet.thunks import Thunk
+
+_DELETE_TO_C1 = re.compile("[\x7f-\x9f]")
+_quoted = json.encoder.encode_basestring
+_plain_encoder = msgspec.json.Encoder(order="sorted")
+_PLAIN = frozenset({str, int, bool, type(None)})
+_CONSTANTS = {None: "null", True: "true", False: "false"}
+
+
+def quote(text: str) -> str:
+    """As a JSON string, with escapes for all controls."""
+    return _without_controls(_quoted(text))
+
+
+def _without_controls(text: str) -> str:
+    if text.isascii() and "\x7f" not in text:
+        return text
+    return _DELETE_TO_C1.sub(lambda control: f"\\u{ord(control[0]):04x}", text)
+
+
+class Style(msgspec.Struct, frozen=True):
+    """How to write JSON."""
+
+    comma: str
+    colon: str
+    empty_array: str
+    empty_object: str
+    minus_zero: str
+
+
+_RESULT = Style(",", ":", "[]", "{}", "0")
+_PART = Style(", ", ": ", "[ ]", "{ }", "-0")
+
+
+def to_result(value: Any, run: Allowance) -> str:
+    """Write as the result of a program: compact JSON, members sorted. Raises MappingFailed."""
+    if type(value) in {dict, list} and _is_plain(value, 0):
+        return _without_controls(_plain_encoder.encode(value).decode())
+    return _write(value, run, _RESULT, 0)
+
+
+def to_text(value: Any, run: Allowance) -> str:
+    """Write as `std.toString` does; a string is itself. Raises MappingFailed."""
+    return value if type(value) is str else _write(value, run, _PART, 0)
+
+
+def _is_plain(value: Any, depth: int) -> bool:
+    """Whether it is of a body, and all its numbers are written as they are kept."""
+    if depth > DEPTH_MAX:
+        raise GaveUp
+    for member in value.values() if type(value) is dict else value:
+        kind = type(member)
+        if kind not in _PLAIN and not (kind in {dict, list} and _is_plain(member, depth + 1)):
+            return False
+    return True
+
+
+def _write(value: Any, run: Allowance, style: Style, depth: int) -> str:
+    kind = type(value)
+    if kind is str:
+        run.charge_text(len(value))
+        return quote(value)
+    if kind in NUMBERS:
+        text = print_number(value)
+        return style.minus_zero if text == "-0" else text
+    if value is None or kind is bool:
+        return _CONSTANTS[value]
+    if depth > DEPTH_MAX:
+        raise GaveUp
+    if kind is list:
+        return _write_array(value, run, style, depth + 1)
+    if kind is dict:
+        return _write_dict(value, run, style, depth + 1)
+    if kind is Composed:
+        return _write_composed(value, run, style, depth + 1)
+    raise MappingFailed("couldn't manifest function in JSON output.")
+
+
+def _write_array(array: list[Any], run: Allowance, style: Style, depth: int) -> str:
+    if not array:
+        return style.empty_array
+    run.charge(len(array))
+    texts = []
+    for at, element in enumerate(array):
+        if type(element) is Thunk:
+            element = array[at] = element.force()  # noqa: PLW2901 -- the value takes the thunk's place
+        texts.append(_write(element, run, style, depth))
+    return f"[{style.comma.join(texts)}]"
+
+
+def _write_dict(members: dict[str, Any], run: Allowance, style: Style, depth: int) -> str:
+    if not members:
+        return style.empty_object
+    run.charge(len(members))
+    texts = []
+    for name in sorted(members):
+        value = members[name]
+        if type(value) is Thunk:
+            value = members[name] = value.force()
+        texts.append(f"{quote(name)}{style.colon}{_write(value, run, style, depth)}")
+    return f"{{{style.comma.join(texts)}}}"
+
+
+def _write_composed(value: Composed, run: Allowance, style: Style, depth: int) -> str:
+    value.assert_all()
+    texts = [
+        f"{quote(name)}{style.colon}{_write(value.get(name), run, style, depth)}" for name in value.names(hidden=False)
+    ]
+    return f"{{{style.comma.join(texts)}}}" if texts else style.empty_object

@@ -1,0 +1,163 @@
+"""Columns put together to rows."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from app.errors import MappingFailed
+from app.mapping.arrived import Arrived
+from app.mapping.jsonnet import GaveUp
+from app.mapping.template import TemplateEvaluator
+from app.model.column import Column, Template
+from app.model.row import Row
+
+COMPUTED_AT_ONCE_S = 0.01  # then others have their turn
+COMPUTED_BYTES_MAX = 67_108_864  # all rows of a call, beyond its events
+
+Getter = Callable[[Arrived], str]
+Result = Row | MappingFailed
+
+
+class StaticMapper:
+    """Columns that need no program."""
+
+    waits = False
+
+    def __init__(self, getters: Sequence[Getter]) -> None:
+        self._getters = tuple(getters)
+
+    async def map(self, events: Sequence[Arrived]) -> list[Result]:
+        """See `RowMapper`."""
+        return self.map_now(events)
+
+    def map_now(self, events: Sequence[Arrived]) -> list[Result]:
+        """As `map`, and it waits for nothing."""
+        getters = self._getters
+        results: list[Result] = []
+        for arrived in events:
+            try:
+                results.append(tuple([get(arrived) for get in getters]))
+            except MappingFailed as failure:
+                results.append(failure)
+        return results
+
+
+class EvaluatedMapper:
+    """The static columns of an event first; then all its templates in one evaluation with those of its neighbours.
+
+    `getters` has None where a template stands that is to be evaluated.
+    """
+
+    waits = True
+
+    def __init__(
+        self, columns: Sequence[Column], getters: Sequence[Getter | None], evaluator: TemplateEvaluator
+    ) -> None:
+        self.static = StaticMapper([getter for getter in getters if getter is not None])
+        self._templates = tuple(
+            _template(column) for column, getter in zip(columns, getters, strict=True) if getter is None
+        )
+        self._order = _order(getters)
+        self._evaluator = evaluator
+
+    async def map(self, events: Sequence[Arrived]) -> list[Result]:
+        """See `RowMapper`."""
+        return await self.complete(self.static.map_now(events), events)
+
+    async def complete(self, results: list[Result], events: Sequence[Arrived]) -> list[Result]:
+        """Add what the templates give to the values that there are; the same list."""
+        asked = [at for at, result in enumerate(results) if not isinstance(result, MappingFailed)]
+        answers = await self._evaluator.evaluate(self._templates, [events[at] for at in asked])
+        for at, answer in zip(asked, answers, strict=True):
+            values = results[at]
+            if isinstance(values, MappingFailed) or isinstance(answer, MappingFailed):
+                results[at] = answer
+            else:
+                both = values + answer
+                results[at] = tuple([both[place] for place in self._order])
+        return results
+
+
+class TemplateMapper:
+    """Static columns and compiled templates first, then what must be evaluated.
+
+    An event on which a compiled template gives up is mapped by the interpreter.
+    """
+
+    waits = True
+
+    def __init__(
+        self,
+        columns: Sequence[Column],
+        getters: Sequence[Getter | None],
+        evaluator: TemplateEvaluator,
+        interpreted: EvaluatedMapper,
+    ) -> None:
+        self._getters = tuple(getter for getter in getters if getter is not None)
+        self._rest = EvaluatedMapper(columns, getters, evaluator) if None in getters else None
+        self._interpreted = interpreted
+
+    async def map(self, events: Sequence[Arrived]) -> list[Result]:
+        """See `RowMapper`."""
+        results: list[Result] = []
+        given_up: list[int] = []
+        room = COMPUTED_BYTES_MAX + sum(len(arrived.event.body) for arrived in events) * len(self._getters)
+        until = time.monotonic() + COMPUTED_AT_ONCE_S
+        for row in self._rows(events, given_up):
+            room -= 0 if isinstance(row, MappingFailed) else _characters(row)
+            results.append(row if room >= 0 else _too_large())
+            if time.monotonic() > until:
+                await asyncio.sleep(0)
+                until = time.monotonic() + COMPUTED_AT_ONCE_S
+        if self._rest is not None:
+            await self._rest.complete(results, events)
+        for at, row in zip(given_up, await self._evaluated(events, given_up), strict=True):
+            results[at] = row
+        return results
+
+    def _rows(self, events: Sequence[Arrived], given_up: list[int]) -> Iterator[Result]:
+        getters = self._getters
+        for at, arrived in enumerate(events):
+            try:
+                row: Result = tuple([get(arrived) for get in getters])
+            except MappingFailed as failure:
+                row = self._static_failure(arrived) or failure
+            except GaveUp:
+                given_up.append(at)
+                row = MappingFailed("the template is left to the interpreter")
+            yield row
+
+    def _static_failure(self, arrived: Arrived) -> MappingFailed | None:
+        """What fails without a template is what is wrong, wherever it stands."""
+        (static,) = self._interpreted.static.map_now([arrived])
+        return static if isinstance(static, MappingFailed) else None
+
+    async def _evaluated(self, events: Sequence[Arrived], places: Sequence[int]) -> list[Result]:
+        return await self._interpreted.map([events[at] for at in places]) if places else []
+
+
+def _characters(row: Row) -> int:
+    return sum(len(value) for value in row if value is not None)
+
+
+def _too_large() -> MappingFailed:
+    return MappingFailed(f"the results of a batch are larger than {COMPUTED_BYTES_MAX} bytes")
+
+
+def _template(column: Column) -> Template:
+    assert column.template is not None, "a template column has its template"  # noqa: S101
+    return column.template
+
+
+def _order(getters: Sequence[Getter | None]) -> tuple[int, ...]:
+    """Where each column's value stands in: what getters give, then what is evaluated."""
+    evaluated_begin = sum(getter is not None for getter in getters)
+    order, computed, evaluated = [], 0, evaluated_begin
+    for getter in getters:
+        if getter is None:
+            order.append(evaluated)
+            evaluated += 1
+        else:
+            order.append(computed)
+            computed += 1
+    return tuple(order)

@@ -1,0 +1,73 @@
+"""The page of the command line is true: its table is what --help says, and its commands run."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from app.main import main
+from tests.cli.conftest import ROOT, Serving
+from tests.docs.pages import DOCS, blocks, rows
+
+PAGE = DOCS / "cli.md"
+EVERYWHERE = {"--url", "--token", "--admin-token", "--json"}
+PASTE_TIMEOUT_S = 300
+
+
+def commands(command: click.Command, *path: str) -> Iterator[tuple[str, click.Command]]:
+    if isinstance(command, click.Group):
+        for name in sorted(command.commands):
+            yield from commands(command.commands[name], *path, name)
+    else:
+        yield " ".join(path), command
+
+
+def row(path: str, command: click.Command) -> list[str]:
+    """As the page has it: the command with its arguments, the first sentence of its help, its own options."""
+    arguments = [one.make_metavar(click.Context(command)) for one in command.params if isinstance(one, click.Argument)]
+    options = [one.opts[0] for one in command.params if isinstance(one, click.Option)]
+    sentence = (command.help or "").split("\n\n")[0].replace("\n", " ").split(". ")[0].rstrip(".")
+    own = ", ".join(f"`{name}`" for name in options if name not in EVERYWHERE)
+    return [f"`{' '.join(['forebay', path, *arguments])}`", sentence, own]
+
+
+def test_the_page_has_every_command_with_its_options() -> None:
+    assert rows(PAGE, "Commands") == [row(path, command) for path, command in commands(main)]
+
+
+def test_every_command_that_talks_to_a_server_takes_the_same_options() -> None:
+    for path, command in commands(main):
+        names = {name for one in command.params for name in one.opts}
+        if path != "serve":
+            token = "--admin-token" if path.startswith("tokens") else "--token"
+            assert {"--url", "--json", token} <= names, path
+
+
+def test_the_page_shows_every_command_at_work() -> None:
+    shown = "\n".join(blocks(PAGE, "sh"))
+    not_shown = [path for path, _ in commands(main) if f"forebay {path}" not in shown]
+    assert not_shown == ["receivers refresh-tokens", "serve"]
+
+
+def test_the_page_works_when_it_is_pasted(server: Serving, tmp_path: Path) -> None:
+    command = tmp_path / "forebay"
+    command.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m app.main "$@"\n')
+    command.chmod(0o755)
+    done = subprocess.run(  # noqa: S603 -- our own page
+        ["/bin/bash", "-eu", "-o", "pipefail", "-c", "\n".join(blocks(PAGE, "sh"))],
+        check=False,
+        env={**os.environ, **server.environment, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=PASTE_TIMEOUT_S,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "sku\tA-1" in done.stdout
+    assert "shop\torders\t\t\t\t3\t0\t2\t1" in done.stdout
+    assert "mapped by orders" in done.stdout
+    assert "came again  1" in done.stdout
+    assert "fit now     1" in done.stdout

@@ -1,0 +1,147 @@
+"""The interpreter's word on many programs and events: `python -m tests.mapping.differential.oracle`.
+
+It waits inside one evaluation, with a batch of programs at hand. What fails, fails in a fork; the next fork begins
+behind it. Reads and writes lines of JSON: `[[program…], [[content type, body]…]]`, and for each program and
+event `[true, value]` or `[false, reason]`.
+"""
+
+import json
+import mmap
+import os
+import signal
+import sys
+
+import _jsonnet
+
+from app.errors import MappingFailed
+from app.mapping.evaluated import program as wrapping
+from app.mapping.evaluated import sandbox
+from app.mapping.evaluated.program import EventFunctions, reason_of
+from app.model.column import Template
+from app.model.event import Event
+
+_STACK_MAX = 520
+_DEADLINE_S = 2.0
+_MEMORY_BYTES = 256 * 2**20
+_TAIL = """
+local programs = [PROGRAMS];
+local value(program) = program(
+  visible, Ip, Now, Header, HeaderStr, Body, BodyStr, BodyPath, Headers, native("current_datetime")()
+);
+local item(index) =
+  if native("next")(index) then native("emit")(std.toString([value(programs[std.floor(index / EVENTS)])]));
+[item(index) for index in std.range(native("begin")(), ITEMS - 1)]
+"""
+
+
+def an_event(content_type, body, arrival_us=1_136_189_045_123_456):
+    headers = (("Content-Type", content_type), ("X-Name", "Ann"), ("X-Empty", ""))
+    return Event("r", arrival_us, "1.2.3.4", headers, body.encode())
+
+
+class Batch:
+    def __init__(self, programs, events):
+        self.programs = [Template(text) for text in programs]
+        self.events = [an_event(*event) for event in events]
+        self.items = len(programs) * len(events)
+        self.done = mmap.mmap(-1, 8)
+        self.index = 0
+        self.functions = None
+
+    def main(self):
+        head = wrapping._MAIN.partition("local templates")[0]
+        imports = ", ".join(f'import "{at}"' for at in range(len(self.programs)))
+        tail = _TAIL.replace("PROGRAMS", imports).replace("EVENTS", str(len(self.events)))
+        return head + tail.replace("ITEMS", str(self.items))
+
+    def load(self, _folder, name):
+        return f"template{name}", (wrapping._HEADER + self.programs[int(name)].content).encode()
+
+    def natives(self):
+        def of_event(name):
+            def call(*arguments):
+                try:
+                    return getattr(self.functions, name)(*arguments)
+                except MappingFailed as failure:
+                    self.fail(str(failure))
+
+            return call
+
+        none, one = ("ip", "current_datetime", "headers", "header_str", "body_str"), ("now", "header", "no_header")
+        return {
+            "begin": ((), self.begin),
+            "next": (("index",), self.next),
+            "emit": (("text",), self.emit),
+            **{name: ((), of_event(name)) for name in none},
+            **{name: (("argument",), of_event(name)) for name in (*one, "body", "no_path")},
+        }
+
+    def say(self, is_value, text):
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        os.write(1, (json.dumps([self.index, is_value, text]) + "\n").encode())
+        self.done[:] = (self.index + 1).to_bytes(8)
+
+    def fail(self, reason):
+        self.say(False, reason)
+        os._exit(0)
+
+    def begin(self):
+        first = 0
+        while first < self.items:
+            self.done[:] = first.to_bytes(8)
+            pid = os.fork()
+            if pid == 0:
+                sandbox.limit_memory(_MEMORY_BYTES)
+                return first
+            _, status = os.waitpid(pid, 0)
+            first = int.from_bytes(self.done[:])
+            if status:
+                self.index = first
+                self.say(False, f"died of {status}")
+                first += 1
+        os._exit(0)
+
+    def next(self, index):
+        self.index = int(index)
+        program, event = divmod(self.index, len(self.events))
+        self.functions = EventFunctions(self.events[event], [self.programs[program]])
+        signal.setitimer(signal.ITIMER_PROF, _DEADLINE_S)
+        return True
+
+    def emit(self, text):
+        try:
+            (value,) = self.functions.results(text, 2**20)
+        except MappingFailed as failure:
+            self.fail(str(failure))
+        self.say(True, value)
+        if self.index + 1 == self.items:
+            os._exit(0)
+
+    def run(self):
+        try:
+            _jsonnet.evaluate_snippet(
+                "main",
+                self.main(),
+                max_stack=_STACK_MAX,
+                import_callback=self.load,
+                native_callbacks=self.natives(),
+            )
+        except RuntimeError as error:
+            self.fail(reason_of(str(error)))
+        except BaseException as error:  # noqa: BLE001 -- it is the answer
+            self.fail(repr(error))
+
+
+def main():
+    for line in sys.stdin:
+        pid = os.fork()
+        if pid == 0:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+            Batch(*json.loads(line)).run()
+            os._exit(0)
+        os.waitpid(pid, 0)
+        os.write(1, b"end\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""One meaning: what is compiled gives what the interpreter gives, or fails where it fails."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.mapping.differential.compare import Disagreement, an_oracle, differing
+
+HERE = Path(__file__).parent
+CASES = Path(__file__).parents[3].parent / "shared" / "conformance" / "cases" / "buffer"
+EVENTS = [
+    [
+        "application/json",
+        '{"a":1.5,"b":[1,2,{"c":42.5}],"s":"x","o":{"z":1,"y":[null,true]},"n":null,"i":7,"t":"h\u00e9llo \\u0001 😀"}',
+    ],
+    ["application/json", '[{"a":"x"},2]'],
+    ["application/x-www-form-urlencoded", "a=1&b=2&b=3"],
+    ["text/plain", "x"],
+]
+PROGRAMS = [line for line in (HERE / "corpus.txt").read_text().splitlines() if line] + [
+    "|||\n  text\n    block\n|||",
+    "|||-\n\n  chomped\n|||",
+    "local a = 1; // comment\n# another\n/* and\n another */ a",
+    "{\n  local x = 1,\n  a: x,\n  b+: { c: $.a },\n}",
+    "|||\n  a\n b\n|||",
+    "||| x",
+    "'a\nb'",
+    "/* open",
+]
+BATCH = 100
+
+
+@pytest.fixture(scope="module")
+def oracle():
+    with an_oracle() as ready:
+        yield ready
+
+
+def agree(oracle, programs, events=EVENTS):
+    """Compare all, and say how it went."""
+    counts = Counter()
+    for at in range(0, len(programs), BATCH):
+        for program, event, ours, interpreted in differing(oracle, programs[at : at + BATCH], events, counts):
+            raise Disagreement(f"{program}\nfor {event}\ncompiled:    {ours}\ninterpreted: {interpreted}")
+    return counts
+
+
+def test_the_corpus_has_one_meaning(oracle):
+    counts = agree(oracle, PROGRAMS)
+    assert counts["equal"] > len(PROGRAMS)
+    assert counts["outside"] + counts["left to the interpreter"] / len(EVENTS) < len(PROGRAMS) / 50
+
+
+def templates(value):
+    if isinstance(value, dict):
+        if isinstance(value.get("content"), str):
+            yield value["content"]
+        value = list(value.values())
+    if isinstance(value, list):
+        for below in value:
+            yield from templates(below)
+
+
+@pytest.mark.skipif(not CASES.exists(), reason="the conformance cases are not here")
+def test_all_templates_of_the_conformance_cases_are_compiled_and_agree(oracle):
+    found = sorted({text for path in CASES.glob("*.json") for text in templates(json.loads(path.read_text()))})
+    counts = agree(oracle, found)
+    assert found
+    assert counts["outside"] == 0
