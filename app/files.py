@@ -24,6 +24,10 @@ class Files:
         self._closed = closed
         self._opened = opened
 
+    def owner(self, export: Export) -> str | None:
+        """Where the worker listens that owns the export's partition; None if it is this one, or nobody knows yet."""
+        return self._streams.owner_of(FILES, export.uid)
+
     def page(self, export: Export, offset: int, limit: int) -> Sequence[FileStatus]:
         """In the order in which they were closed, from the `offset`-th on, at most `limit`; last what is buffered."""
         page = self._closed.of_export(export.uid, offset=offset, limit=limit)

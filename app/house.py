@@ -48,6 +48,7 @@ from app.streams import DEAD_LETTERS, DEFINITIONS, EVENTS, FILES, SLICES, Stream
 from app.transports.log import Log, log_of
 from app.web.body import BodyReader
 from app.web.doors import Doors
+from app.web.forwarder import Forwarder
 from app.web.routes import install
 from tables.buffers import BuffersTable
 from tables.files import FilesTable
@@ -126,6 +127,7 @@ class House(Service):
             disk_reserve_bytes=settings.disk_reserve_bytes,
             free_bytes=self._free_bytes,
         )
+        self._forwarder = Forwarder()
         self._ledger = Ledger(self.streams, self._log, self._asides.watermarks)
         self._tails = Tails(self.streams, self._log, self._keeper.receivers, lambda: self.app.should_stop)
         self.app.service(self)  # type: ignore[arg-type]  # Faust takes instances as well
@@ -179,6 +181,7 @@ class House(Service):
 
     async def on_shutdown(self) -> None:
         """Close what was opened, when everything that uses it has stopped."""
+        await self._forwarder.close()
         await self._evaluator.close()
         await self._loads.close()
         await self._asides.close()
@@ -260,6 +263,7 @@ class House(Service):
             ready=self.ready,
             waiting_for=self.waiting_for,
             files=Files(self.streams, self._log, self._files_table, self._buffers_table),
+            forwarder=self._forwarder,
             dead_letters=DeadLetters(self.streams, self._log, self._keeper.receivers, self._dead),
             ledger=self._sum_ledger,
             check_template=self._check_template,

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import socket
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import quote
@@ -39,6 +40,7 @@ class Settings(BaseSettings):
     api_token: SecretStr | None = None
     admin_token: SecretStr | None = None
     public_url: str = ""
+    worker_url: str = ""
     secret_grace_s: Annotated[float, Field(ge=0, le=SECRET_GRACE_MAX_S)] = 24 * 3600.0
     partitions: Annotated[int, Field(ge=1, le=256)] = 4
     request_bytes_max: Annotated[int, Field(ge=1024, le=64 * MIB)] = MIB
@@ -95,6 +97,7 @@ class Settings(BaseSettings):
             "broker": f"embedded://{quote(str(data_dir))}/log",
             "destination": f"sqlite:///{data_dir}/warehouse.db",
             "staging": f"file://{data_dir}/staging",
+            "worker_url": f"http://{socket.gethostname() if host in {'0.0.0.0', '::'} else host}:{port}",  # noqa: S104
             "public_url": f"http://{'127.0.0.1' if host in {'0.0.0.0', '::'} else host}:{port}",  # noqa: S104
         }
         return {**values, **{name: values.get(name) or default for name, default in defaults.items()}}

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any
+from typing import Any, cast
 
 import faust
 from faust.tables.manager import TableManager
@@ -45,6 +45,14 @@ class Streams:
     files: Any
     dead_letters: Any
     definitions: Any
+
+    def owner_of(self, topic: str, uid: str) -> str | None:
+        """Where the worker listens that owns the uid's partition; None if it is this one, or nobody knows yet."""
+        tp, assignor = TP(topic, self.partition_of(uid)), cast(Any, self.app.assignor)
+        if tp in assignor.assigned_actives():
+            return None
+        url = assignor._external_tps_url.get(tp)  # noqa: SLF001 -- its public way hashes keys as Faust does
+        return None if url is None or url == str(self.app.conf.canonical_url) else str(url).rstrip("/")
 
     def topic_specs(self) -> list[TopicSpec]:
         """All topics that have to be there before the app starts, the tables' changelogs included."""
@@ -94,6 +102,7 @@ def create_streams(settings: Settings) -> Streams:
         topic_partitions=settings.partitions,
         topic_allow_declare=True,
         topic_disable_leader=True,
+        canonical_url=settings.worker_url,
         web_host=settings.host,
         web_bind=settings.host,
         web_port=settings.port,

@@ -19,6 +19,7 @@ from app.model.receiver import Deduplication, Receiver
 from app.model.row import Row
 from app.model.task import Task
 from app.web.body import BodyReader
+from app.web.forwarder import Forwarder
 from tables.tails import Tail
 
 
@@ -92,7 +93,14 @@ class Ingest(Protocol):
         """Have all that was accepted for these exports (uids) loaded soon; raises LogFull or LogFailed."""
 
 
-class Files(Protocol):
+class Owned(Protocol):
+    """What only the worker that owns the export's partition can tell."""
+
+    def owner(self, export: Export) -> str | None:
+        """Where that worker listens; None if it is this one, or nobody knows yet."""
+
+
+class Files(Owned, Protocol):
     """The files of an export, as they were some moments ago."""
 
     def page(self, export: Export, offset: int, limit: int) -> Sequence[FileStatus]:
@@ -156,4 +164,5 @@ class Doors:
     tail: Callable[[Receiver], Awaitable[Tail | None]]
     clock: Clock
     public_url: str
+    forwarder: Forwarder = field(default_factory=Forwarder)
     bodies: BodyReader = field(default_factory=lambda: BodyReader(MIB))

@@ -4,6 +4,7 @@
     ├── PathUnknown             nothing is at this address
     ├── MethodUnknown           something is, but not for this method
     ├── NotReady                recovery is not done: try again later
+    ├── Elsewhere               another worker answers it: no client ever sees this one
     ├── RequestMalformed        what came is no HTTP request, or not with a valid address
     ├── LineTooLarge            the address, or one header, has more bytes than it may have
     ├── ExpectationUnknown      the request expects something that nobody knows
@@ -42,6 +43,14 @@ class MethodUnknown(Refusal):
 
 class NotReady(Refusal):
     """The service is starting."""
+
+
+class Elsewhere(Refusal):
+    """Only the worker that listens at `url` can answer: the request is handed on to it."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.url = url
 
 
 class RequestMalformed(Refusal):

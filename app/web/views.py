@@ -11,7 +11,7 @@ from faust.web.views import View
 from multidict import istr
 
 from app.web.doors import Doors
-from app.web.errors import ANSWERED, MethodUnknown, NotReady, PathUnknown, Unexpected
+from app.web.errors import ANSWERED, Elsewhere, MethodUnknown, NotReady, PathUnknown, Unexpected
 from app.web.operation import Operation
 from app.web.request_ids import RequestIds
 
@@ -92,7 +92,10 @@ class PathView(View):
             return self.answer_without_route(request)
         if not route.always and not self.doors.ready():
             raise NotReady
-        return await route.handler(self.doors, request)
+        try:
+            return await route.handler(self.doors, request)
+        except Elsewhere as elsewhere:
+            return await self.doors.forwarder.forward(request, self.doors.bodies, elsewhere)
 
     def answer_without_route(self, request: web.Request) -> web.Response:
         """Preflights of browsers are answered, all else is refused."""

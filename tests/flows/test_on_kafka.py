@@ -116,3 +116,18 @@ async def test_a_worker_that_is_killed_loses_and_doubles_nothing(workers: Worker
     rows = await until_rows(workers, "in.c-flow.killed", set(accepted))
     assert len(rows) == len({row[0] for row in rows}), answer
     assert {row[-1] for row in rows} >= set(accepted)
+
+
+async def test_any_worker_lists_files_and_dead_letters_of_all(workers: Workers, clients: list[Client]) -> None:
+    url = await clients[0].create(
+        "listed", *(export(f"e{number}", column("path", "x", path="x")) for number in range(4))
+    )
+    for body in ('{"x": 1}', '{"y": 1}'):
+        assert await clients[0].push(url, body) == 200
+    for number in range(4):
+        await until_rows(workers, f"in.c-flow.e{number}", {"1"})
+        for client in clients:
+            (letter,) = await client.dead_letters_when("listed", f"e{number}", 1)
+            assert letter["event"]["body"] == '{"y": 1}'
+            status, answer = await client.call("GET", f"/v1/receivers/listed/exports/e{number}/files")
+            assert (status, [file["state"] for file in answer["files"]]) == (200, ["loaded"])

@@ -146,6 +146,10 @@ class FakeFiles:
         self.files: list[FileStatus] = []
         self.retried: list[str] = []
         self.fail_with: Exception | None = None
+        self.elsewhere: str | None = None
+
+    def owner(self, export: Export) -> str | None:
+        return self.elsewhere if export.uid else None
 
     def page(self, export: Export, offset: int, limit: int) -> Sequence[FileStatus]:
         return [file for file in self.files if file.export == export.uid][offset : offset + limit]

@@ -8,7 +8,7 @@ from app.model.export import Export
 from app.model.file import FileState
 from app.model.file_status import FileStatus
 from app.model.times import iso_ms
-from app.web.buffer.access import export_of
+from app.web.buffer.access import export_here, export_of
 from app.web.buffer.answers import answer_json, encode_files
 from app.web.buffer.errors import file_not_failed, file_not_found
 from app.web.buffer.paging import page_of
@@ -17,20 +17,20 @@ from app.web.doors import Doors
 
 async def list_files(doors: Doors, request: web.Request) -> web.Response:
     """`GET /v1/receivers/{receiverId}/exports/{exportId}/files`."""
-    _, export = await export_of(doors, request)
+    export = await export_here(doors, request, doors.files)
     offset, limit = page_of(request)
     return answer_json(200, encode_files(doors.files.page(export, offset, limit)))
 
 
 async def retry_files(doors: Doors, request: web.Request) -> web.Response:
     """`POST /v1/receivers/{receiverId}/exports/{exportId}/files/retry`."""
-    _, export = await export_of(doors, request)
+    export = await export_here(doors, request, doors.files)
     return await _retried(doors, export, doors.files.failed(export))
 
 
 async def retry_file(doors: Doors, request: web.Request) -> web.Response:
     """`POST /v1/receivers/{receiverId}/exports/{exportId}/files/{fileId}/retry`."""
-    _, export = await export_of(doors, request)
+    export = await export_here(doors, request, doors.files)
     file_id = request.match_info["file_id"]
     file = doors.files.find(export, file_id)
     if file is None:
