@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections import OrderedDict
 from collections.abc import Callable
+from secrets import token_bytes
 from typing import Any
 
 import faust
@@ -36,8 +36,9 @@ logger = logging.getLogger(__name__)
 READ_BYTES_MAX = 1024 * 1024
 WAIT_S = 1.0
 CATCH_UP_PAUSE_S = 0.02
-REFUSALS_KEPT_MAX = 1000
+SUBMISSION_BYTES = 8
 TASK_TIME_MAX_S = 300.0
+TASK_ERROR_CHARACTERS_MAX = 4096
 
 
 class DefinitionsKeeper(Service):
@@ -48,7 +49,7 @@ class DefinitionsKeeper(Service):
         self._streams = streams
         self._log = log
         self.receivers = receivers
-        self._refusals: OrderedDict[int, DefinitionRefused] = OrderedDict()
+        self._submitted: dict[bytes, asyncio.Future[DefinitionRefused | None]] = {}
         self._moved = asyncio.Condition()
         self._catching_up: asyncio.Task[None] | None = None
 
@@ -58,12 +59,19 @@ class DefinitionsKeeper(Service):
         return self._streams.app
 
     async def submit(self, change: Change) -> None:
-        """Append a change and wait until it is folded. Raises DefinitionRefused if it broke a rule, LogFailed."""
-        offsets = await self._log().append([NewRecord(DEFINITIONS, 0, None, encode_change(change))])
-        await self.reached(offsets[0] + 1)
-        refusal = self._refusals.pop(offsets[0], None)
-        if refusal is not None:
-            raise refusal
+        """Append a change and wait until it is folded. Raises DefinitionRefused if it broke a rule, LogFailed.
+
+        The record's key tells the fold who waits for it: it may be folded before its offset is known here.
+        """
+        key = token_bytes(SUBMISSION_BYTES)
+        outcome = self._submitted[key] = asyncio.get_running_loop().create_future()
+        try:
+            await self._log().append([NewRecord(DEFINITIONS, 0, key, encode_change(change))])
+            refused = await outcome
+        finally:
+            del self._submitted[key]
+        if refused is not None:
+            raise refused
 
     async def reached(self, revision: int) -> None:
         """Return when the fold has this revision."""
@@ -103,17 +111,21 @@ class DefinitionsKeeper(Service):
         async with self._moved:
             for record in run.records:
                 if record.value is not None:
-                    self._apply(record.offset, decode_change(record.value))
+                    self._tell(record.key, self._apply(record.offset, decode_change(record.value)))
             receivers.revision = run.next
             self._moved.notify_all()
 
-    def _apply(self, offset: int, change: Change) -> None:
+    def _apply(self, offset: int, change: Change) -> DefinitionRefused | None:
         try:
             self.receivers.apply(offset, change)
         except DefinitionRefused as refused:
-            self._refusals[offset] = refused
-            while len(self._refusals) > REFUSALS_KEPT_MAX:
-                self._refusals.popitem(last=False)
+            return refused
+        return None
+
+    def _tell(self, key: bytes | None, refused: DefinitionRefused | None) -> None:
+        waiting = self._submitted.get(key or b"")
+        if waiting is not None and not waiting.done():
+            waiting.set_result(refused)
 
 
 class TaskRunner:
@@ -145,9 +157,10 @@ class TaskRunner:
 
     async def _do(self, task: Task, work: TaskWork) -> None:
         try:
+            self._crash.reach("task-started")
             error = await self._prepare(work)
             self._crash.reach("task-prepared")
-            finish = FinishTask(task.id, clock.now_us(), error)
+            finish = FinishTask(task.id, clock.now_us(), error[:TASK_ERROR_CHARACTERS_MAX])
             await until_done(lambda: self._keeper.submit(finish), f"finishing task {task.id}", LogFailed)
         except Exception as error:  # noqa: BLE001 -- a task that nobody finishes would be processed for ever
             await worker_fault(self._keeper.app, f"doing task {task.id}", error)
@@ -158,8 +171,11 @@ class TaskRunner:
         deadline_s = asyncio.get_running_loop().time() + TASK_TIME_MAX_S
         try:
             self._keeper.receivers.check(work)
-            for mapping in _mappings(work):
-                await self._prepare_table(mapping, deadline_s)
+            async with asyncio.timeout_at(deadline_s):
+                for mapping in _mappings(work):
+                    await self._prepare_table(mapping, deadline_s)
+        except TimeoutError:
+            return f"the destination did not answer within {TASK_TIME_MAX_S:.0f} s"
         except (DefinitionRefused, Rejected, Retryable) as error:
             return str(error)
         return ""
@@ -169,7 +185,7 @@ class TaskRunner:
             try:
                 await self._destination.prepare(mapping)
             except Retryable as error:
-                if asyncio.get_running_loop().time() + error.after_s > deadline_s:
+                if asyncio.get_running_loop().time() + error.after_s >= deadline_s:
                     raise
                 await asyncio.sleep(error.after_s)
             else:

@@ -1,7 +1,7 @@
 """The definitions as they stand: the fold of their log, the same in every worker."""
 
 from bisect import insort
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
 
 import msgspec
@@ -36,8 +36,11 @@ EXPORTS_PER_RECEIVER_MAX = 20
 MAPPINGS_PER_EXPORT_MAX = 100
 TOKENS_PER_PROJECT_MAX = 100
 TOKENS_MAX = 10_000
+TASKS_UNFINISHED_PER_PROJECT_MAX = 1000
+TASKS_KEPT_PER_PROJECT_MAX = 10_000  # of each outcome
 SUCCESS_KEPT_US = 3600 * 1_000_000
 ERROR_KEPT_US = 48 * 3600 * 1_000_000
+TASKS_KEPT_US = {TaskStatus.SUCCESS: SUCCESS_KEPT_US, TaskStatus.ERROR: ERROR_KEPT_US}
 
 RESULTS = {
     TaskType.RECEIVER_CREATE: "receiver created",
@@ -67,6 +70,8 @@ class Receivers:
     _mappings: dict[tuple[str, int], Mapping] = field(default_factory=dict)
     _export_tokens: dict[tuple[str, int], ExportToken] = field(default_factory=dict)
     _tasks: dict[str, StandingTask] = field(default_factory=dict)
+    _unfinished: Counter[int] = field(default_factory=Counter)  # by project
+    _finished: dict[tuple[int, TaskStatus], deque[str]] = field(default_factory=dict)  # by project, as they finished
     _tokens: dict[str, ApiToken] = field(default_factory=dict)
     _token_counts: Counter[int] = field(default_factory=Counter)
     had_tokens: bool = False  # whether there ever was one, revoked or not
@@ -151,9 +156,11 @@ class Receivers:
     def _start(self, change: StartTask) -> None:
         if change.task.id in self._tasks:
             return
-        self._forget_old_tasks(change.task.created_us)
+        self._forget_old_tasks(change.task)
+        self._check_unfinished(change.task.project_id)
         self.check(change.work)
         self._tasks[change.task.id] = StandingTask(change.task, change.work)
+        self._unfinished[change.task.project_id] += 1
 
     def _finish(self, change: FinishTask) -> None:
         standing = self._tasks.get(change.task_id)
@@ -175,6 +182,8 @@ class Receivers:
             result="" if error else RESULTS[standing.task.type],
             error=error,
         )
+        self._unfinished[standing.task.project_id] -= 1
+        self._finished.setdefault((standing.task.project_id, standing.task.status), deque()).append(change.task_id)
 
     def _make_true(self, work: TaskWork) -> None:
         match work:
@@ -285,12 +294,15 @@ class Receivers:
             del self._tokens[token.sha256]
             self._token_counts[token.project_id] -= 1
 
-    def _forget_old_tasks(self, now_us: int) -> None:
-        for task_id, standing in list(self._tasks.items()):
-            task = standing.task
-            kept_us = SUCCESS_KEPT_US if task.status is TaskStatus.SUCCESS else ERROR_KEPT_US
-            if standing.work is None and task.finished_us + kept_us < now_us:
-                del self._tasks[task_id]
+    def _forget_old_tasks(self, started: Task) -> None:
+        """Of the project's: those whose time is over as another starts, and the oldest of too many."""
+        for status, kept_us in TASKS_KEPT_US.items():
+            ids = self._finished.get((started.project_id, status), deque())
+            while ids and (
+                len(ids) >= TASKS_KEPT_PER_PROJECT_MAX
+                or self._tasks[ids[0]].task.finished_us + kept_us < started.created_us
+            ):
+                del self._tasks[ids.popleft()]
 
     # rules
 
@@ -299,6 +311,11 @@ class Receivers:
         if receiver is None:
             raise DefinitionRefused("receiverNotFound", "Receiver not found in the project")
         return receiver
+
+    def _check_unfinished(self, project_id: int) -> None:
+        if self._unfinished[project_id] >= TASKS_UNFINISHED_PER_PROJECT_MAX:
+            message = f"Too many tasks are unfinished in the project, the maximum is {TASKS_UNFINISHED_PER_PROJECT_MAX}"
+            raise DefinitionRefused("tooManyRequests", message)
 
     def _check_receiver(self, receiver: Receiver) -> None:
         if (receiver.project_id, receiver.id) in self._uids:

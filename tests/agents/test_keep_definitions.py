@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from agents.keep_definitions import DefinitionsKeeper, TaskRunner
+from agents.keep_definitions import TASK_ERROR_CHARACTERS_MAX, DefinitionsKeeper, TaskRunner
 from app.crash import CrashPoints
 from app.destinations.thread import DestinationThread
 from app.errors import DefinitionRefused, LogFailed, Rejected, Retryable
@@ -10,6 +10,7 @@ from app.model.change import (
     AddToken,
     CreateExport,
     CreateReceiver,
+    DeleteExport,
     DeleteReceiver,
     FinishTask,
     StartTask,
@@ -19,6 +20,7 @@ from app.model.change import (
 )
 from app.model.conditions import Conditions
 from app.model.draft import ExportChange, ExportDraft
+from app.model.mapping import Mapping
 from app.model.task import Task, TaskStatus, TaskType
 from app.streams import DEFINITIONS
 from tables.receivers import Receivers
@@ -107,6 +109,37 @@ async def test_a_change_that_breaks_a_rule_is_refused_to_whoever_made_it_and_to_
         await first.keeper.submit(DeleteReceiver("nobody"))
     assert refused.value.rule == "receiverNotFound"
     await second.keeper.submit(AddToken(1, "hash"))
+
+
+@simulated
+async def test_of_thousands_that_are_refused_at_once_each_is_told_its_own_reason():
+    bench = Bench()
+    bench.define()
+    first, second = bench.worker(), bench.worker()
+    changes = [DeleteExport("r", f"no-{number}") for number in range(3000)]
+    outcomes = await asyncio.gather(
+        *((first if number % 2 else second).keeper.submit(change) for number, change in enumerate(changes)),
+        return_exceptions=True,
+    )
+    assert [str(refused) for refused in outcomes] == [
+        f'Export "{change.export_id}" not found in the receiver' for change in changes
+    ]
+    assert first.keeper._submitted == second.keeper._submitted == {}
+
+
+@simulated
+async def test_who_gives_up_waiting_for_its_outcome_leaves_nothing_behind():
+    bench = Bench()
+    worker = bench.worker()
+    await worker.stop_keeping()
+    submitting = asyncio.ensure_future(worker.keeper.submit(AddToken(1, "hash")))
+    await settled()
+    submitting.cancel()
+    await asyncio.wait([submitting])
+    worker.keep_again()
+    await worker.keeper.catch_up()
+    assert worker.keeper._submitted == {}
+    assert worker.keeper.receivers.tokens.keys() == {"hash"}
 
 
 @simulated
@@ -260,6 +293,36 @@ async def test_a_destination_that_is_away_is_awaited_for_five_minutes():
     assert worker.keeper.receivers.task(1, "t").status is TaskStatus.PROCESSING
     await asyncio.sleep(60)
     assert worker.keeper.receivers.task(1, "t").error == "away"
+
+
+class HangingDestination:
+    """Takes a call and never answers."""
+
+    async def prepare(self, mapping: Mapping) -> None:
+        del mapping
+        await asyncio.get_running_loop().create_future()
+
+
+@simulated
+async def test_a_destination_that_never_answers_does_not_keep_a_task_open():
+    worker = Bench().worker()
+    await worker.keeper.submit(create("t", "r", "one"))
+    TaskRunner(worker.keeper, HangingDestination(), CrashPoints("")).start_unfinished()
+    await asyncio.sleep(299)
+    assert worker.keeper.receivers.task(1, "t").status is TaskStatus.PROCESSING
+    await asyncio.sleep(2)
+    assert worker.keeper.receivers.task(1, "t").error == "the destination did not answer within 300 s"
+
+
+@simulated
+async def test_of_a_very_long_reason_the_beginning_is_told():
+    bench = Bench()
+    worker = bench.worker()
+    bench.destination.act = lambda _call, _: fails_before(Rejected("long " * 10_000))
+    await worker.keeper.submit(create("t", "r", "one"))
+    a_runner(worker).start_unfinished()
+    await settled()
+    assert worker.keeper.receivers.task(1, "t").error == ("long " * 10_000)[:TASK_ERROR_CHARACTERS_MAX]
 
 
 @simulated

@@ -19,6 +19,7 @@ POINTS = (
     "before-load",
     "loaded",
     "slices-deleted",
+    "task-started",
     "task-prepared",
 )
 

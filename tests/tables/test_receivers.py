@@ -36,6 +36,7 @@ from tables.receivers import (
     MAPPINGS_PER_EXPORT_MAX,
     RECEIVERS_PER_PROJECT_MAX,
     SUCCESS_KEPT_US,
+    TASKS_UNFINISHED_PER_PROJECT_MAX,
     TOKENS_MAX,
     TOKENS_PER_PROJECT_MAX,
     Receivers,
@@ -248,6 +249,28 @@ def test_finished_tasks_are_forgotten_in_their_time_errors_later_and_open_ones_n
 
 
 # rules
+
+
+@pytest.mark.parametrize("error", ["", "bad"])
+def test_of_each_projects_finished_tasks_the_newest_are_kept(folding, monkeypatch, error):
+    monkeypatch.setattr("tables.receivers.TASKS_KEPT_PER_PROJECT_MAX", 3)
+    folding.do(create("r", "x"))
+    tasks = []
+    for _ in range(5):
+        tasks.append(folding.start(UpdateExport("r", "r-x", ExportChange(name="new"))))
+        folding.take(FinishTask(tasks[-1].id, 1, error))
+    assert [task.id for task in tasks if folding.receivers.task(PROJECT, task.id)] == [task.id for task in tasks[-3:]]
+
+
+def test_a_project_has_a_thousand_unfinished_tasks_at_most_and_is_told_to_wait(folding):
+    works = [create(f"r{number}") for number in range(TASKS_UNFINISHED_PER_PROJECT_MAX)]
+    tasks = [folding.start(work) for work in works]
+    more = create("more")
+    assert folding.refused(StartTask(a_task("more", more), more)) == "tooManyRequests"
+    other = StartTask(msgspec.structs.replace(a_task("other", more), project_id=PROJECT + 1), more)
+    folding.take(other)
+    folding.take(FinishTask(tasks[0].id, 1, "bad"))
+    folding.start(more)
 
 
 def test_a_receivers_id_is_unique_in_its_project(folding):
@@ -628,7 +651,8 @@ def test_a_refused_change_changes_nothing_but_the_revision(changes):
         try:
             receivers.apply(offset, change)
         except DefinitionRefused:
-            before._forget_old_tasks(change.task.created_us if isinstance(change, StartTask) else 0)
+            if isinstance(change, StartTask):
+                before._forget_old_tasks(change.task)
             before.revision = offset + 1
             assert receivers == before
 

@@ -119,7 +119,9 @@ def _describe(error: Exception, request: web.BaseRequest) -> _Described:
         case BufferRefusal():
             return _Described(error.status, error.name, str(error))
         case DefinitionRefused():
-            return _Described(ERRORS[full_name(error.rule)].status, error.rule, str(error))
+            status = ERRORS[full_name(error.rule)].status
+            headers = _later(error) if status == HTTPStatus.TOO_MANY_REQUESTS else {}
+            return _Described(status, error.rule, str(error), headers)
     kind = next(kind for kind in KINDS if isinstance(error, kind.error))
     return _Described(kind.status, kind.name, kind.message(error, request), kind.headers(error))
 
