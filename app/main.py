@@ -9,7 +9,6 @@ import sys
 import click
 import faust
 
-from app.cli.commands import COMMANDS
 from app.errors import ForebayError
 from app.settings import read_settings
 
@@ -24,7 +23,25 @@ class Worker(faust.Worker):
         self.loop.add_signal_handler(signal.SIGTERM, self._on_sigterm)
 
 
-@click.group()
+class Commands(click.Group):
+    """Those that talk to a server are loaded when one is asked for: a worker starts faster without them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names."""
+        return sorted([*super().list_commands(ctx), *_clients()])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """By its name."""
+        return super().get_command(ctx, cmd_name) or _clients().get(cmd_name)
+
+
+def _clients() -> dict[str, click.Command]:
+    from app.cli.commands import COMMANDS  # noqa: PLC0415 -- see Commands
+
+    return {command.name: command for command in COMMANDS if command.name}
+
+
+@click.group(cls=Commands)
 @click.version_option(package_name="forebay")
 def main() -> None:
     """Take in pushed events, keep them safe, and load them into SQL tables."""
@@ -47,10 +64,6 @@ def serve(log_level: str) -> None:
     settle_garbage()
     worker.spinner = None  # it writes to the terminal, even where there is none
     worker.execute_from_commandline()
-
-
-for command in COMMANDS:
-    main.add_command(command)
 
 
 def open_files_enough() -> None:

@@ -5,42 +5,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Iterator
 
 import httpx
 import pytest
 from click.testing import CliRunner, Result
 
 from app.main import main
-from tests.server import READY_TIMEOUT_S, TOKEN, free_port
-
-ROOT = Path(__file__).parents[2]
-Run = Callable[..., Result]
-
-
-class Serving(NamedTuple):
-    """Where the server is, and where it keeps everything."""
-
-    url: str
-    data_dir: Path
-
-    @property
-    def environment(self) -> dict[str, str]:
-        return {"FOREBAY_URL": self.url, "FOREBAY_API_TOKEN": TOKEN, "FOREBAY_DATA_DIR": str(self.data_dir)}
-
-    def start(self, *arguments: str, **options: Any) -> "subprocess.Popen[str]":
-        """A command in a process of its own."""
-        return subprocess.Popen(  # noqa: S603 -- our own command
-            [sys.executable, "-m", "app.main", *arguments],
-            cwd=ROOT,
-            env={**os.environ, **self.environment},
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            **options,
-        )
+from tests.cli.serving import ROOT, Run, Serving
+from tests.server import READY_TIMEOUT_S, free_port
 
 
 @pytest.fixture(scope="session")

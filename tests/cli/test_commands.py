@@ -6,7 +6,7 @@ from typing import Any
 
 from click.testing import Result
 
-from tests.cli.conftest import Run, Serving
+from tests.cli.serving import Run, Serving
 from tests.server import TOKEN, free_port
 
 BODY = {"type": "body", "name": "b"}

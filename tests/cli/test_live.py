@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from subprocess import Popen
 
-from tests.cli.conftest import Run, Serving
+from tests.cli.serving import Run, Serving
 
 PATIENCE_S = 30
 
