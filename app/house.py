@@ -283,7 +283,7 @@ class House(Service):
 
     async def _map_sample(self, export: Export, event: Event) -> Row | MappingFailed:
         event_id = EventIds(token_hex(8), 0, 0).of(event.arrival_us, 0)
-        (mapped,) = await self._mappers.of(export).map([Arrived(event, event_id)])
+        (mapped,) = await self._mappers.for_sample(export).map([Arrived(event, event_id)])
         return unless_too_large(mapped)
 
     async def _check_template(self, template: Template) -> None:

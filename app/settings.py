@@ -49,7 +49,7 @@ class Settings(BaseSettings):
     disk_reserve_bytes: Annotated[int, Field(ge=0)] = 256 * MIB
     events_retention_s: Annotated[float, Field(ge=0)] = 24 * 3600.0
     failed_files_retention_s: Annotated[float, Field(ge=0)] = 7 * 24 * 3600.0
-    template_processes: Annotated[int, Field(ge=1, le=64)] = 1
+    template_processes: Annotated[int, Field(ge=1, le=64)] = 2
     template_deadline_s: Annotated[float, Field(gt=0, le=60)] = 1.0
     template_memory_bytes_max: Annotated[int, Field(ge=64 * MIB)] = 256 * MIB
     crash_at: str = Field(

@@ -1,6 +1,7 @@
 """The Buffer API's columns: events in, rows out."""
 
 from app.errors import MappingFailed
+from app.mapping.account import Account
 from app.mapping.arrived import Arrived
 from app.mapping.base import RowMapper
 from app.mapping.engines import compiled
@@ -12,17 +13,18 @@ from app.model.column import Column, ColumnType, PathValue
 from app.model.mapping import Mapping
 
 
-def compile_mapping(mapping: Mapping, evaluator: TemplateEvaluator) -> RowMapper:
-    """Make a mapping ready: each template compiled if it can be."""
+def compile_mapping(mapping: Mapping, evaluator: TemplateEvaluator, account: Account | None = None) -> RowMapper:
+    """Make a mapping ready: each template compiled if it can be. What its templates waste goes to the account."""
+    account = account or Account("a mapping")
     columns = mapping.columns
     if all(column.type is not ColumnType.TEMPLATE for column in columns):
         return StaticMapper([_static_getter(column) for column in columns])
     static = [None if column.type is ColumnType.TEMPLATE else _static_getter(column) for column in columns]
-    interpreted = EvaluatedMapper(columns, static, evaluator)
+    interpreted = EvaluatedMapper(columns, static, evaluator, account)
     getters = [_compiled_getter(column) or getter for column, getter in zip(columns, static, strict=True)]
     if all(getter is None for getter, known in zip(getters, static, strict=True) if known is None):
         return interpreted
-    return TemplateMapper(columns, getters, evaluator, interpreted)
+    return TemplateMapper(columns, getters, evaluator, interpreted, account)
 
 
 def _compiled_getter(column: Column) -> Getter | None:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from app.errors import MappingFailed
+from app.mapping.account import EVENT_FREE_S, Account
 from app.mapping.arrived import Arrived
 from app.mapping.jsonnet import GaveUp
 from app.mapping.template import TemplateEvaluator
@@ -51,7 +52,11 @@ class EvaluatedMapper:
     waits = True
 
     def __init__(
-        self, columns: Sequence[Column], getters: Sequence[Getter | None], evaluator: TemplateEvaluator
+        self,
+        columns: Sequence[Column],
+        getters: Sequence[Getter | None],
+        evaluator: TemplateEvaluator,
+        account: Account,
     ) -> None:
         self.static = StaticMapper([getter for getter in getters if getter is not None])
         self._templates = tuple(
@@ -59,6 +64,7 @@ class EvaluatedMapper:
         )
         self._order = _order(getters)
         self._evaluator = evaluator
+        self._account = account
 
     async def map(self, events: Sequence[Arrived]) -> list[Result]:
         """See `RowMapper`."""
@@ -67,7 +73,7 @@ class EvaluatedMapper:
     async def complete(self, results: list[Result], events: Sequence[Arrived]) -> list[Result]:
         """Add what the templates give to the values that there are; the same list."""
         asked = [at for at, result in enumerate(results) if not isinstance(result, MappingFailed)]
-        answers = await self._evaluator.evaluate(self._templates, [events[at] for at in asked])
+        answers = await self._evaluator.evaluate(self._templates, [events[at] for at in asked], self._account)
         for at, answer in zip(asked, answers, strict=True):
             values = results[at]
             if isinstance(values, MappingFailed) or isinstance(answer, MappingFailed):
@@ -92,23 +98,30 @@ class TemplateMapper:
         getters: Sequence[Getter | None],
         evaluator: TemplateEvaluator,
         interpreted: EvaluatedMapper,
+        account: Account,
     ) -> None:
         self._getters = tuple(getter for getter in getters if getter is not None)
-        self._rest = EvaluatedMapper(columns, getters, evaluator) if None in getters else None
+        self._rest = EvaluatedMapper(columns, getters, evaluator, account) if None in getters else None
         self._interpreted = interpreted
+        self._account = account
 
     async def map(self, events: Sequence[Arrived]) -> list[Result]:
         """See `RowMapper`."""
+        refusal = self._account.refusal
+        if refusal is not None:
+            return [self._static_failure(arrived) or MappingFailed(refusal) for arrived in events]
         results: list[Result] = []
         given_up: list[int] = []
         room = COMPUTED_BYTES_MAX + sum(len(arrived.event.body) for arrived in events) * len(self._getters)
-        until = time.monotonic() + COMPUTED_AT_ONCE_S
+        until, stint = time.monotonic() + COMPUTED_AT_ONCE_S, _Stint()
         for row in self._rows(events, given_up):
             room -= 0 if isinstance(row, MappingFailed) else _characters(row)
             results.append(row if room >= 0 else _too_large())
+            stint.rows += 1
             if time.monotonic() > until:
+                self._account.waste(stint.wasted_s)
                 await asyncio.sleep(0)
-                until = time.monotonic() + COMPUTED_AT_ONCE_S
+                until, stint = time.monotonic() + COMPUTED_AT_ONCE_S, _Stint()
         if self._rest is not None:
             await self._rest.complete(results, events)
         for at, row in zip(given_up, await self._evaluated(events, given_up), strict=True):
@@ -134,6 +147,19 @@ class TemplateMapper:
 
     async def _evaluated(self, events: Sequence[Arrived], places: Sequence[int]) -> list[Result]:
         return await self._interpreted.map([events[at] for at in places]) if places else []
+
+
+class _Stint:
+    """What is computed at once."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self._begun_s = time.thread_time()
+
+    @property
+    def wasted_s(self) -> float:
+        """See `Account`."""
+        return max(0.0, time.thread_time() - self._begun_s - self.rows * EVENT_FREE_S)
 
 
 def _characters(row: Row) -> int:

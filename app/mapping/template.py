@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from app.errors import MappingFailed
+from app.mapping.account import Account
 from app.mapping.arrived import Arrived
 from app.model.column import Template
 
@@ -12,11 +13,12 @@ class TemplateEvaluator(Protocol):
     """Runs templates, wherever and however; two evaluators differ in speed only."""
 
     async def evaluate(
-        self, templates: Sequence[Template], events: Sequence[Arrived]
+        self, templates: Sequence[Template], events: Sequence[Arrived], account: Account | None = None
     ) -> list[tuple[str, ...] | MappingFailed]:
         """For each event, in order: the value of each template, or why one of them has none.
 
-        Never raises for what an event or a template holds.
+        What is wasted on the way goes to the account (without one, the call has its own); while that is suspended,
+        every event gets the refusal. Never raises for what an event or a template holds.
         """
 
     async def check(self, template: Template) -> None:

@@ -96,7 +96,7 @@ class Upper:
     def __init__(self):
         self.calls = []
 
-    async def evaluate(self, templates, events):
+    async def evaluate(self, templates, events, account=None):  # noqa: ARG002
         self.calls.append(len(events))
         return [
             MappingFailed("bad") if event.event.body == b"bad" else tuple(t.content.upper() for t in templates)

@@ -2,6 +2,7 @@
 
 from app.errors import MappingFailed
 from app.mapping import row_mappers
+from app.mapping.account import WASTED_MAX_S, Account
 from app.mapping.columns import compile_mapping
 from app.mapping.engines import Engine, engine_of
 from app.model.column import Column, ColumnType, Template
@@ -14,7 +15,7 @@ class Interpreter:
     def __init__(self):
         self.asked = []
 
-    async def evaluate(self, templates, events):
+    async def evaluate(self, templates, events, account=None):  # noqa: ARG002
         self.asked.append(([template.content for template in templates], len(events)))
         return [
             MappingFailed("evaluated: bad") if b'"bad"' in event.event.body else tuple(t.content for t in templates)
@@ -25,11 +26,11 @@ class Interpreter:
         """All are good."""
 
 
-def mapper(interpreter, *contents):
+def mapper(interpreter, *contents, account=None):
     columns = [Column("id", ColumnType.ID)]
     columns += [Column(f"t{at}", ColumnType.TEMPLATE, template=Template(text)) for at, text in enumerate(contents)]
     columns += [Column("body", ColumnType.BODY)]
-    return compile_mapping(Mapping(TableId("in", "c-b", "t"), tuple(columns)), interpreter)
+    return compile_mapping(Mapping(TableId("in", "c-b", "t"), tuple(columns)), interpreter, account)
 
 
 LOOP = "if Body('loop', false) then std.range(0, 1e12) else 1"
@@ -83,3 +84,22 @@ def test_which_way_a_template_takes():
     assert engine_of(Template("Body('a')")) is Engine.COMPILED
     assert engine_of(Template(EVALUATED)) is Engine.EVALUATED
     assert engine_of(Template("1 +")) is Engine.EVALUATED
+
+
+async def test_compiled_templates_of_a_suspended_export_are_not_computed(arrived):
+    account = Account("export e")
+    account.waste(WASTED_MAX_S)
+    rows = await mapper(Interpreter(), "1", account=account).map([arrived("{}"), arrived(b"\xff")])
+    assert shown(rows) == [account.refusal, "the body is not UTF-8 at byte 0"]
+
+
+async def test_slow_compiled_templates_waste_time_and_fast_ones_do_not(arrived):
+    slow, fast = Account("slow"), Account("fast")
+    loop = "std.foldl(function(sum, n) sum + n, std.range(1, 30000), 0)"  # within the steps that it may take
+    assert engine_of(Template(loop)) is Engine.COMPILED
+    interpreter = Interpreter()
+    await mapper(interpreter, loop, account=slow).map([arrived("{}")] * 20)
+    await mapper(interpreter, "Body('a', 1)", account=fast).map([arrived("{}")] * 2000)
+    assert interpreter.asked == []
+    assert slow.left_s < WASTED_MAX_S - 0.01
+    assert fast.left_s == WASTED_MAX_S

@@ -2,19 +2,22 @@
 
 import asyncio
 import logging
-import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from app.errors import MappingFailed
+from app.mapping.account import EVENT_FREE_S, Account
 from app.mapping.arrived import Arrived
 from app.mapping.evaluated.process import Process, ProcessDied
+from app.mapping.evaluated.turns import Turns
 from app.mapping.evaluated.wire import Done, Failed, Limits, Request, Values
 from app.model.column import Template
-from app.model.event import Event
 
 MIB = 2**20
 LANGUAGE = "jsonnet"
-_TRIES_MAX = 2
+_TRIES_MAX = 3
+_LOST = "the template process was lost, again and again"
+_PAUSE_FIRST_S = 0.1
+_PAUSE_MAX_S = 5.0
 
 logger = logging.getLogger(__name__)
 
@@ -24,8 +27,8 @@ Result = tuple[str, ...] | MappingFailed
 class Evaluator:
     """Evaluates templates; neither their programs nor the events can harm the worker, or another event.
 
-    A program's time is that of the processor. When `deadline_hits_free` events of a call ran into their deadline,
-    the rest of the call has `evaluate_max_s`. All results of a call may have `results_bytes_max` more than its events.
+    A program's time is that of the processor. A turn of an account takes `turn_max_s` of the clock, and the rest of its
+    last event; then it is another's turn. All results of a call may have `results_bytes_max` more than its events.
     """
 
     def __init__(  # noqa: PLR0913 -- a limit on everything
@@ -33,52 +36,66 @@ class Evaluator:
         *,
         processes: int = 2,
         event_deadline_s: float = 1.0,
-        evaluate_max_s: float = 10.0,
-        deadline_hits_free: int = 3,
+        event_free_s: float = EVENT_FREE_S,
+        turn_max_s: float = 0.5,
         memory_bytes_max: int = 256 * MIB,
         result_bytes_max: int = MIB,
         results_bytes_max: int = 64 * MIB,
         batch_events_max: int = 1000,
         batch_bytes_max: int = 8 * MIB,
         programs_max: int = 16,
+        start: Callable[[Limits], Awaitable[Process]] = Process.start,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._limits = Limits(
             event_deadline_s=event_deadline_s,
+            event_free_s=event_free_s,
+            turn_max_s=turn_max_s,
             memory_bytes_max=memory_bytes_max,
             result_bytes_max=result_bytes_max,
-            deadline_hits_free=deadline_hits_free,
-            evaluate_max_s=evaluate_max_s,
             programs_max=programs_max,
         )
         self._results_bytes_max = results_bytes_max
         self._batch_events_max = batch_events_max
         self._batch_bytes_max = batch_bytes_max
-        self._free = asyncio.Semaphore(processes)
+        self._turns = Turns(processes, per_user_max=max(1, processes - 1))
         self._idle: list[tuple[Process, tuple[Template, ...]]] = []
+        self._start = start
+        self._sleep = sleep
+        self._pause_s = 0.0
         self._closed = False
 
-    async def evaluate(self, templates: Sequence[Template], events: Sequence[Arrived]) -> list[Result]:
-        """See `TemplateEvaluator`. Raises RuntimeError if no process can be started."""
+    async def evaluate(
+        self, templates: Sequence[Template], events: Sequence[Arrived], account: Account | None = None
+    ) -> list[Result]:
+        """See `TemplateEvaluator`. Raises RuntimeError if it is closed."""
         reason = _never(templates)
         if reason is not None:
             return [MappingFailed(reason) for _ in events]
-        collected = _Collected(self._results_bytes_max, sum(len(arrived.event.body) for arrived in events))
-        hits, until = 0, None
-        for batch in self._batches(events):
-            begun = time.monotonic()
-            left_s = None if until is None else until - begun
-            done = await self._exchange(Request(tuple(templates), batch, left_s), collected)
-            collected.close_batch(len(batch), done.reason)
-            hits += done.deadline_hits
-            if until is None and hits >= self._limits.deadline_hits_free:
-                until = begun + self._limits.evaluate_max_s
-        return collected.results
+        account = account or Account("a call")
+        collected = _Collected(events, self._results_bytes_max)
+        tries = 0
+        while rest := collected.missing(self._batch_events_max, self._batch_bytes_max):
+            refusal = account.refusal
+            if refusal is not None:
+                collected.fail_all(refusal)
+                break
+            answered = collected.count
+            request = Request(tuple(templates), tuple(arrived.event for arrived in rest), account.left_s)
+            done = await self._exchange(request, account.name, collected)
+            account.waste(done.wasted_s)
+            collected.close_turn(len(rest), done.reason)
+            tries = tries + 1 if collected.count == answered else 0
+            if tries == _TRIES_MAX:
+                collected.close_turn(1, _LOST)
+                tries = 0
+        return collected.results()
 
     async def check(self, template: Template) -> None:
         """See `TemplateEvaluator`."""
         reason = _never([template])
         if reason is None:
-            reason = (await self._exchange(Request((template,)), _Collected(0, 0))).reason
+            reason = await self._checked(Request((template,)))
         if reason:
             raise MappingFailed(reason)
 
@@ -89,37 +106,38 @@ class Evaluator:
             process, _ = self._idle.pop()
             await process.kill()
 
-    def _batches(self, events: Sequence[Arrived]) -> list[tuple[Event, ...]]:
-        batches: list[list[Event]] = []
-        batch_bytes = 0
-        for arrived in events:
-            size = len(arrived.event.body)
-            full = batches and len(batches[-1]) >= self._batch_events_max
-            if not batches or full or batch_bytes + size > self._batch_bytes_max:
-                batches.append([])
-                batch_bytes = 0
-            batches[-1].append(arrived.event)
-            batch_bytes += size
-        return [tuple(batch) for batch in batches]
+    async def _checked(self, request: Request) -> str:
+        for _ in range(_TRIES_MAX):
+            done = await self._exchange(request, "a check", _Collected((), 0))
+            if not done.is_lost:
+                return done.reason
+        return _LOST
 
-    async def _exchange(self, request: Request, collected: "_Collected") -> Done:
-        async with self._free:
-            for attempt in range(_TRIES_MAX):
+    async def _exchange(self, request: Request, user: str, collected: "_Collected") -> Done:
+        """Ask one process once; if it dies, what it has not answered is to be asked again."""
+        async with self._turns.of(user):
+            process = None
+            try:
                 process = await self._take(request.templates)
-                try:
-                    done = await _answers_of(process, request, collected)
-                except ProcessDied as error:
-                    logger.warning("a template process was lost: %s", error)
+                done = await process.ask(request, collected.take)
+            except ProcessDied as error:
+                if process is not None:
                     await process.kill()
-                    if attempt + 1 == _TRIES_MAX:
-                        return Done(reason=f"the template process was lost: {error}")
-                except BaseException:
+                await self._pause(error)
+                return Done(is_lost=True)
+            except BaseException:
+                if process is not None:
                     await process.kill()
-                    raise
-                else:
-                    await self._give_back(process, request.templates)
-                    return done
-        raise AssertionError("the last attempt returns")
+                raise
+            self._pause_s = 0.0
+            await self._give_back(process, request.templates)
+            return done
+
+    async def _pause(self, error: ProcessDied) -> None:
+        """Processes that die again and again, of whatever, shall not keep the machine busy with starting them."""
+        self._pause_s = min(max(self._pause_s * 2, _PAUSE_FIRST_S), _PAUSE_MAX_S)
+        logger.warning("a template process was lost: %s; the next one starts in %g s", error, self._pause_s)
+        await self._sleep(self._pause_s)
 
     async def _take(self, templates: tuple[Template, ...]) -> Process:
         """Prefer the process that has the programs parsed."""
@@ -131,10 +149,7 @@ class Evaluator:
                 return process
         if self._idle:
             return self._idle.pop(0)[0]
-        try:
-            return await Process.start(self._limits)
-        except ProcessDied as error:
-            raise RuntimeError("no template process can be started") from error
+        return await self._start(self._limits)
 
     async def _give_back(self, process: Process, templates: tuple[Template, ...]) -> None:
         if self._closed:
@@ -144,42 +159,62 @@ class Evaluator:
 
 
 class _Collected:
-    """The results of a call, batch by batch."""
+    """The results of a call, in the order of its events, turn by turn."""
 
-    def __init__(self, results_bytes_max: int, events_bytes: int) -> None:
-        self.results: list[Result] = []
-        self._batch: dict[int, Result] = {}
+    def __init__(self, events: Sequence[Arrived], results_bytes_max: int) -> None:
+        self._events = events
+        self._results: list[Result] = []
+        self._turn: dict[int, Result] = {}
         self._results_bytes_max = results_bytes_max
-        self._room = results_bytes_max + events_bytes
+        self._room = results_bytes_max + sum(len(arrived.event.body) for arrived in events)
 
-    def add(self, answer: Values | Failed) -> None:
+    @property
+    def count(self) -> int:
+        """How many events have their result."""
+        return len(self._results)
+
+    def results(self) -> list[Result]:
+        """One for each event."""
+        assert len(self._results) == len(self._events), "every event was answered"  # noqa: S101
+        return self._results
+
+    def missing(self, events_max: int, bytes_max: int) -> list[Arrived]:
+        """The next events that have no result, as many as make a request."""
+        batch: list[Arrived] = []
+        for arrived in self._events[self.count : self.count + events_max]:
+            bytes_max -= len(arrived.event.body)
+            if bytes_max < 0 and batch:
+                break
+            batch.append(arrived)
+        return batch
+
+    def take(self, answer: Values | Failed) -> None:
         """Take an answer; one that is given again counts once."""
-        if answer.index in self._batch:
+        if answer.index in self._turn:
             return
         if isinstance(answer, Failed):
-            self._batch[answer.index] = MappingFailed(answer.reason)
+            self._turn[answer.index] = MappingFailed(answer.reason)
             return
         size = sum(len(value) for value in answer.values)
         if size > self._room:
             reason = f"the results of a batch are larger than {self._results_bytes_max} bytes"
-            self._batch[answer.index] = MappingFailed(reason)
+            self._turn[answer.index] = MappingFailed(reason)
         else:
             self._room -= size
-            self._batch[answer.index] = answer.values
+            self._turn[answer.index] = answer.values
 
-    def close_batch(self, events: int, reason: str) -> None:
-        """Give the reason to the events that had no answer."""
-        reason = reason or "the template gave no value"
-        self.results += [self._batch.get(index) or MappingFailed(reason) for index in range(events)]
-        self._batch = {}
+    def close_turn(self, events: int, reason: str) -> None:
+        """Keep the answers up to the first that is missing; with a reason, that is the answer of those without."""
+        for index in range(events):
+            result = self._turn.get(index)
+            if result is None and not reason:
+                break
+            self._results.append(MappingFailed(reason) if result is None else result)
+        self._turn = {}
 
-
-async def _answers_of(process: Process, request: Request, collected: _Collected) -> Done:
-    async for answer in process.ask(request):
-        if isinstance(answer, Done):
-            return answer
-        collected.add(answer)
-    raise AssertionError("the last answer is Done")
+    def fail_all(self, reason: str) -> None:
+        """Give this reason to all that have no result."""
+        self.close_turn(len(self._events) - self.count, reason)
 
 
 def _never(templates: Sequence[Template]) -> str | None:

@@ -4,27 +4,19 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
-from app.mapping.evaluated.wire import (
-    LENGTH_BYTES,
-    Done,
-    Failed,
-    Limits,
-    Request,
-    Values,
-    decode_answer,
-    encode_frame,
-)
+from app.mapping.evaluated.wire import AnswerReader, Done, Failed, Limits, Request, Values, encode_frame
 
 _SOURCES = Path(__file__).parents[3]
 _START_MAX_S = 30.0
 _SILENCE_FACTOR = 10  # a loaded machine computes a tenth as fast as the clock goes
 _SILENCE_MIN_S = 30.0
+_READ_BYTES_MAX = 1 << 18
 
 
 class ProcessDied(Exception):
@@ -40,13 +32,14 @@ class Process:
         self._process = process
         self._stdin = process.stdin
         self._stdout = process.stdout
+        self._answers = AnswerReader()
         self._silence_max_s = max(_SILENCE_MIN_S, _SILENCE_FACTOR * limits.event_deadline_s)
 
     @classmethod
     async def start(cls, limits: Limits) -> "Process":
         """Start one, and wait until it is there. Raises ProcessDied."""
-        process = cls(
-            await asyncio.create_subprocess_exec(
+        try:
+            started = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-s", "-m", "app.mapping.evaluated.child"),
                 *(str(os.getpid()), msgspec.json.encode(limits).decode()),
                 stdin=asyncio.subprocess.PIPE,
@@ -54,35 +47,41 @@ class Process:
                 env={"PYTHONPATH": str(_SOURCES), "LC_ALL": "C.UTF-8"},
                 cwd="/",
                 start_new_session=True,
-            ),
-            limits,
-        )
+            )
+        except OSError as error:
+            raise ProcessDied(f"it did not start: {error.strerror}") from error
+        process = cls(started, limits)
         try:
-            await process._next(_START_MAX_S)
+            await process._done(lambda _: None, _START_MAX_S)
         except BaseException:
             await process.kill()
             raise
         return process
 
-    async def ask(self, request: Request) -> AsyncIterator[Values | Failed | Done]:
-        """Give the answers, the last is Done. Raises ProcessDied; then, or if it is left early, kill it."""
+    async def ask(self, request: Request, take: Callable[[Values | Failed], None]) -> Done:
+        """Have the answers taken as they come. Raises ProcessDied; then, or if it is left early, kill it."""
         self._stdin.write(encode_frame(request))
         with suppress(ConnectionError):  # the reading will tell
             await self._stdin.drain()
-        while True:
-            answer = await self._next(self._silence_max_s)
-            yield answer
-            if isinstance(answer, Done):
-                return
+        return await self._done(take, self._silence_max_s)
 
-    async def _next(self, silence_max_s: float) -> Values | Failed | Done:
+    async def _done(self, take: Callable[[Values | Failed], None], silence_max_s: float) -> Done:
+        while True:
+            for answer in await self._read(silence_max_s):
+                if isinstance(answer, Done):
+                    return answer
+                take(answer)
+
+    async def _read(self, silence_max_s: float) -> list[Values | Failed | Done]:
         try:
             async with asyncio.timeout(silence_max_s):
-                length = await self._stdout.readexactly(LENGTH_BYTES)
-                return decode_answer(await self._stdout.readexactly(int.from_bytes(length)))
+                content = await self._stdout.read(_READ_BYTES_MAX)
+            if not content:
+                raise ProcessDied("it ended")
+            return self._answers.feed(content)
         except TimeoutError:
             raise ProcessDied(f"it said nothing for {silence_max_s:g} s") from None
-        except (asyncio.IncompleteReadError, ConnectionError, msgspec.DecodeError) as error:
+        except (ConnectionError, msgspec.DecodeError) as error:
             raise ProcessDied("it ended") from error
 
     async def kill(self) -> None:

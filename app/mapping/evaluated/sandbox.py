@@ -4,9 +4,11 @@ import ctypes
 import os
 import resource
 import signal
+from typing import NoReturn
 
 _PR_SET_PDEATHSIG = 1
 _STDERR_BYTES_MAX = 64 * 1024
+OUT_OF_MEMORY = signal.SIGUSR1  # how a process dies that notices it by itself
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -34,3 +36,26 @@ def limit_memory(more_bytes: int) -> None:
 def limit_time(seconds: float) -> None:
     """End this process when it has computed for so long from now; 0: not any more."""
     signal.setitimer(signal.ITIMER_PROF, seconds)
+
+
+def seal() -> None:
+    """Let this process neither open a file nor start another one."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
+
+
+def die_of_memory() -> NoReturn:
+    """End this process: nothing can be done in it any more."""
+    while True:
+        os.kill(os.getpid(), OUT_OF_MEMORY)
+
+
+def keep_only(*descriptors: int) -> None:
+    """Close all that was inherited, but these and the standard ones; nothing is to be read from standard input."""
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    below = 3
+    for descriptor in sorted(descriptors):
+        os.closerange(below, descriptor)
+        below = descriptor + 1
+    os.closerange(below, os.sysconf("SC_OPEN_MAX"))

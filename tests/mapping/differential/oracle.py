@@ -16,7 +16,8 @@ import _jsonnet
 from app.errors import MappingFailed
 from app.mapping.evaluated import program as wrapping
 from app.mapping.evaluated import sandbox
-from app.mapping.evaluated.program import EventFunctions, reason_of
+from app.mapping.evaluated.event_functions import EventFunctions
+from app.mapping.evaluated.program import FUNCTIONS, reason_of
 from app.model.column import Template
 from app.model.event import Event
 
@@ -67,13 +68,11 @@ class Batch:
 
             return call
 
-        none, one = ("ip", "current_datetime", "headers", "header_str", "body_str"), ("now", "header", "no_header")
         return {
             "begin": ((), self.begin),
             "next": (("index",), self.next),
             "emit": (("text",), self.emit),
-            **{name: ((), of_event(name)) for name in none},
-            **{name: (("argument",), of_event(name)) for name in (*one, "body", "no_path")},
+            **{name: (parameters, of_event(name)) for name, parameters in FUNCTIONS.items()},
         }
 
     def say(self, is_value, text):

@@ -1,0 +1,135 @@
+"""What a runner does between two events."""
+
+import os
+import time
+from collections.abc import Sequence
+from typing import Any, BinaryIO
+
+from app.errors import MappingFailed
+from app.mapping.evaluated import sandbox
+from app.mapping.evaluated.event_functions import EventFunctions
+from app.mapping.evaluated.slate import Slate
+from app.mapping.evaluated.wire import Failed, Limits, Request, Values, decode_request, encode_frame, read_frame
+from app.model.column import Template
+
+OUT = 1
+EVENTS_MAX = 10_000  # of one runner: what the interpreter keeps of them goes with it
+_ARMED_FACTOR = 1.25  # the timer is set anew when a fifth of it is over, so that few events need a call for it
+
+
+class Runner:
+    """Feeds the interpreter one event after the other, and notes what comes out.
+
+    An event that cannot be mapped fails at the first function that says so. As no program can be stopped there without
+    the interpreter, it goes on with null; what comes of it counts no more.
+    """
+
+    def __init__(  # noqa: PLR0913 -- all that a zygote has
+        self,
+        templates: Sequence[Template],
+        limits: Limits,
+        slate: Slate,
+        request: Request,
+        requests: BinaryIO,
+        served: int,
+    ) -> None:
+        self._templates = templates
+        self._limits = limits
+        self._slate = slate
+        self._requests = requests
+        self._served = served
+        self._armed_s: float | None = None
+        self._events_left = EVENTS_MAX
+        self._event: EventFunctions
+        self._failure = ""
+        self._take(request)
+
+    def _take(self, request: Request) -> None:
+        self._request = request
+        self._slate.look()
+        self._cpu_s = time.process_time()
+        self._next()
+
+    def _request_to_come(self) -> Request:
+        while self._events_left:
+            os.write(self._served, b".")
+            frame = read_frame(self._requests)
+            request = Request(()) if frame is None else decode_request(frame)
+            if frame is None:
+                break
+            if request.events:
+                return request
+        os._exit(0)
+
+    def _next(self) -> None:
+        self._failure = ""
+        self._event = EventFunctions(self._request.events[self._slate.done], self._templates)
+        deadline_s = self._limits.event_deadline_s
+        if self._armed_s is None or self._cpu_s - self._armed_s > deadline_s * (_ARMED_FACTOR - 1):
+            sandbox.limit_time(deadline_s * _ARMED_FACTOR)
+            self._armed_s = self._cpu_s
+
+    # what the program calls
+
+    def call(self, name: str, arguments: Sequence[Any]) -> Any:
+        """Call the function of this name of the present event."""
+        if self._failure:
+            return None
+        try:
+            return getattr(self._event, name)(*arguments)
+        except MappingFailed as failure:
+            self._failure = str(failure)
+        except RecursionError:
+            self._failure = "the body is nested too deep"
+        except MemoryError:
+            sandbox.die_of_memory()
+        return None
+
+    def emit(self, text: str) -> None:
+        """Take the values of the present event, and go on to the next one; wait until there is one."""
+        try:
+            self._answer(self._values(text))
+        except MemoryError:
+            sandbox.die_of_memory()
+        self._events_left -= 1
+        if not self._goes_on():
+            self._send()
+            self._take(self._request_to_come())
+        elif self._events_left:
+            self._next()
+        else:
+            os._exit(0)
+
+    def fail(self, reason: str) -> None:
+        """Answer for the present event, which ended the interpreter."""
+        self._answer(Failed(self._slate.done, self._failure or reason))
+
+    def _values(self, text: str) -> Values | Failed:
+        index = self._slate.done
+        if self._failure:
+            return Failed(index, self._failure)
+        try:
+            return Values(index, self._event.results(text, self._limits.result_bytes_max))
+        except MappingFailed as failure:
+            return Failed(index, str(failure))
+
+    def _answer(self, answer: Values | Failed) -> None:
+        slate, frame, cpu_s = self._slate, encode_frame(answer), time.process_time()
+        slate.wasted_s += max(0.0, cpu_s - self._cpu_s - self._limits.event_free_s)
+        slate.cpu_s = self._cpu_s = cpu_s
+        if slate.has_room(frame):
+            slate.note(frame)
+            slate.save()
+        else:
+            self._send(frame)
+
+    def _send(self, large: bytes = b"") -> None:
+        sandbox.limit_time(0)  # answers go whole, or nobody could read on
+        self._armed_s = None
+        self._slate.send(OUT, large)
+
+    def _goes_on(self) -> bool:
+        slate, request = self._slate, self._request
+        return (
+            slate.done < len(request.events) and slate.wasted_s <= request.left_s and time.monotonic() < slate.until_s
+        )
