@@ -99,7 +99,8 @@ def rich_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Tabl
     kept = [list(row) for row in rows]
     table = Table(box=None, header_style="bold", pad_edge=False)
     for number, name in enumerate(columns):
-        is_number = bool(kept) and all(isinstance(row[number], int) for row in kept)
+        cells = [row[number] for row in kept if row[number] != ""]
+        is_number = bool(cells) and all(isinstance(cell, int) for cell in cells)
         table.add_column(name, justify="right" if is_number else "left", overflow="fold")
     for row in kept:
         table.add_row(*(Text(plain(cell)) for cell in row))

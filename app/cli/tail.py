@@ -52,7 +52,15 @@ def _show(session: Session, line: Json) -> None:
     elif line["type"] == "event":
         only = f" (again, for {line['exportId']})" if "exportId" in line else ""
         size = f"{line['bytes']} B"
-        said = [line["receivedAt"], "→", line["id"], f"{line['ip']}{only}", size, line["contentType"], line["preview"]]
+        said = [
+            line["receivedAt"],
+            "→",
+            line["id"],
+            f"{line['ip']}{only}",
+            size,
+            line["contentType"],
+            line["preview"].rstrip(),
+        ]
         session.out.say(" ".join(said))
     elif line["type"] == "fate":
         _show_fate(session, line)
