@@ -36,6 +36,40 @@ def with_export(**members: object) -> dict:
     return {"name": "r", "exports": [{"name": "e", "mapping": MAPPING, **members}]}
 
 
+LONGEST = {
+    "tableId": 255,
+    "columns[0].name": 128,
+    "columns[0].path": 1024,
+    "columns[0].defaultValue": 4096,
+}
+
+
+def mapping_with(member: str, value: str) -> dict:
+    column = {"type": "path", "name": "n", "path": "p", "defaultValue": "d"}
+    mapping: dict = {"tableId": "in.c-b.t", "columns": [column]}
+    (mapping if member == "tableId" else column)[member.rpartition(".")[2]] = value
+    return with_export(mapping=mapping)
+
+
+@pytest.mark.parametrize(("member", "longest"), LONGEST.items())
+def test_a_text_has_its_longest_length_in_characters(member, longest) -> None:
+    value = ("in.c-b." + "é" * longest)[:longest]
+    decode_payload(json.dumps(mapping_with(member, value)).encode(), CreateReceiverPayload)
+    name, message = refusal(mapping_with(member, value + "é"))
+    assert name == "invalidLength"
+    path = f"body.exports[0].mapping.{member}"
+    said = f'Length of {path} must be lesser or equal than {longest} but got value "{value}é" (len={longest + 1})'
+    assert message == said
+
+
+@pytest.mark.parametrize("member", ["size", "time"])
+def test_a_condition_is_a_short_text(member) -> None:
+    digits = "0" * 62
+    decode_payload(json.dumps(with_export(conditions={member: f"{digits}5s"})).encode(), CreateReceiverPayload)
+    name, message = refusal(with_export(conditions={member: f"{digits}55s"}))
+    assert (name, "must be lesser or equal than 64" in message) == ("invalidLength", True)
+
+
 def with_columns(*columns: object) -> dict:
     return with_export(mapping={"tableId": "in.c-b.t", "columns": list(columns)})
 

@@ -13,7 +13,11 @@ NAME_CHARACTERS_MAX = 40
 DESCRIPTION_CHARACTERS_MAX = 4096
 TEMPLATE_CHARACTERS_MAX = 4096
 COLUMNS_MAX = 100
+TABLE_ID_CHARACTERS_MAX = 255
+COLUMN_NAME_CHARACTERS_MAX = 128
 PATH_CHARACTERS_MAX = 1024
+DEFAULT_VALUE_CHARACTERS_MAX = 4096
+CONDITION_CHARACTERS_MAX = 64
 EXPORTS_SENT_MAX = 100  # bounds the work; how many a receiver may have is the definitions' rule
 
 Id = Annotated[str, Field(min_length=1, max_length=ID_CHARACTERS_MAX)]
@@ -23,12 +27,20 @@ Description = Annotated[str, Field(max_length=DESCRIPTION_CHARACTERS_MAX)]
 # Said only to readers: the drafts check these, and say what is wrong in better words than a pattern could.
 _PLAIN = {"pattern": r"^[^\x00-\x1f\x7f]+$"}
 ExportId = Annotated[Id, Field(json_schema_extra=_PLAIN)]
-ColumnName = Annotated[str, Field(min_length=1)]
+ColumnName = Annotated[str, Field(min_length=1, max_length=COLUMN_NAME_CHARACTERS_MAX)]
 TableIdText = Annotated[
-    str, Field(json_schema_extra={"pattern": r"^(in|out|sys)\.[^.\x00-\x1f\x7f]+\.[^.\x00-\x1f\x7f]+$"})
+    str,
+    Field(
+        max_length=TABLE_ID_CHARACTERS_MAX,
+        json_schema_extra={"pattern": r"^(in|out|sys)\.[^.\x00-\x1f\x7f]+\.[^.\x00-\x1f\x7f]+$"},
+    ),
 ]
-Size = Annotated[str, Field(json_schema_extra={"pattern": r"^[0-9]+ *([Bb]|kB|KB|MB)?$"})]
-Duration = Annotated[str, Field(json_schema_extra={"pattern": r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$"})]
+Size = Annotated[
+    str, Field(max_length=CONDITION_CHARACTERS_MAX, json_schema_extra={"pattern": r"^[0-9]+ *([Bb]|kB|KB|MB)?$"})
+]
+Duration = Annotated[
+    str, Field(max_length=CONDITION_CHARACTERS_MAX, json_schema_extra={"pattern": r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$"})
+]
 
 
 class Payload(BaseModel):
@@ -74,7 +86,7 @@ class ColumnPayload(Payload):
         TemplatePayload | None, Field(description="The program. A column of the type `template` must have one.")
     ] = None
     path: Annotated[
-        str | None,
+        Annotated[str, Field(max_length=PATH_CHARACTERS_MAX)] | None,
         Field(
             description="Which value of the body; the empty path is the whole body. "
             "A column of the type `path` must have one.",
@@ -82,7 +94,7 @@ class ColumnPayload(Payload):
         ),
     ] = None
     default_value: Annotated[
-        str | None,
+        Annotated[str, Field(max_length=DEFAULT_VALUE_CHARACTERS_MAX)] | None,
         Field(
             description="Of the type `path`: the value when the path is not in the body. Without it, such an event "
             "becomes a dead letter."
