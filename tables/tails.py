@@ -31,6 +31,7 @@ HEARTBEAT_EVERY_S = 5.0
 SAID = {
     Ending.TOO_SLOW: "lines came faster than they were read: listen anew, and read faster",
     Ending.DELETED: "the receiver is deleted",
+    Ending.REVOKED: "the token opens the project no more",
     Ending.SHUTDOWN: "the server stops: listen anew when it is back",
     Ending.FAILED: "the log could not be followed: listen anew",
 }
@@ -98,11 +99,15 @@ class Tail:
         if self._ended:
             return
         if len(self._lines) >= LINES_WAITING_MAX:
-            self._lines.clear()
-            self.end(Ending.TOO_SLOW)
+            self.break_off(Ending.TOO_SLOW)
             return
         self._lines.append(line)
         self._rung.set()
+
+    def break_off(self, why: Ending) -> None:
+        """Forget what was not taken, and add the last line."""
+        self._lines.clear()
+        self.end(why)
 
     def end(self, why: Ending) -> None:
         """Add the last line."""

@@ -25,6 +25,7 @@ class Ending(StrEnum):
 
     TOO_SLOW = "tooSlow"  # lines came faster than they were read
     DELETED = "deleted"  # the receiver is no more
+    REVOKED = "revoked"  # the listener's token was revoked
     SHUTDOWN = "shutdown"  # the server stops
     FAILED = "failed"  # the log could not be followed
 

@@ -27,6 +27,18 @@ async def test_lines_come_one_by_one_until_the_end(client, house, auth):
     assert house.tails == []
 
 
+async def test_a_tail_ends_when_its_token_is_revoked_and_tells_nothing_more(client, house, auth):
+    house.definitions.known["receiver-1"] = a_receiver()
+    async with client.get(TAIL, headers=auth) as answer:
+        assert json.loads(await answer.content.readline())["type"] == "listening"
+        house.definitions.token_revoked = True
+        house.tails[0].hear(Told("uid-receiver-1", POSITION, Fated("the-id", Fate.UNROUTED)))
+        last = json.loads(await answer.content.readline())
+        assert last == {"type": "end", "reason": "revoked", "message": "the token opens the project no more"}
+        assert await answer.content.read() == b""
+    assert house.tails == []
+
+
 async def test_the_head_of_a_tail_listens_to_nothing(client, house, auth):
     house.definitions.known["receiver-1"] = a_receiver()
     async with client.head(TAIL, headers=auth) as answer:

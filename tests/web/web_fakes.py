@@ -38,6 +38,7 @@ class FakeDefinitions:
         self.known: dict[str, Receiver] = {}
         self.elsewhere: dict[str, Receiver] = {}
         self.tasks: dict[str, Task] = {}
+        self.token_revoked = False
         self.api_tokens: list[ApiToken] = []
         self.asked: list[tuple] = []
         self.refuse: DefinitionRefused | None = None
@@ -55,7 +56,7 @@ class FakeDefinitions:
         return self.tasks.get(task_id) if project_id == PROJECT else None
 
     def project_of_token(self, token: str) -> int | None:
-        return PROJECT if token == TOKEN else None
+        return PROJECT if token == TOKEN and not self.token_revoked else None
 
     def tokens(self) -> list[ApiToken]:
         return self.api_tokens

@@ -24,11 +24,9 @@ async def read_payload(doors: Doors, request: web.Request, payload_type: type[P]
 
 async def authorize(doors: Doors, request: web.Request) -> int:
     """The project that the request's token opens. Raises BufferRefusal."""
-    token = request.headers.get(TOKEN, "")
-    if not token:
+    if not request.headers.get(TOKEN):
         raise refuse([missing_header(TOKEN)])
-    token = token.partition(" ")[2] if " " in token else token  # `Bearer <token>` is one as well
-    token = token.encode("utf-8", "replace").decode()  # aiohttp leaves bytes that are no UTF-8 as surrogates
+    token = _token_of(request)
     project_id = doors.definitions.project_of_token(token)
     if project_id is None:
         await doors.definitions.catch_up()
@@ -36,6 +34,17 @@ async def authorize(doors: Doors, request: web.Request) -> int:
     if project_id is None:
         raise BufferRefusal(401, "storage.tokenInvalid", "invalid access token")
     return project_id
+
+
+def is_authorized(doors: Doors, request: web.Request, project_id: int) -> bool:
+    """Whether the request's token opens the project still: for an answer that takes long."""
+    return doors.definitions.project_of_token(_token_of(request)) == project_id
+
+
+def _token_of(request: web.Request) -> str:
+    token = request.headers.get(TOKEN, "")
+    token = token.partition(" ")[2] if " " in token else token  # `Bearer <token>` is one as well
+    return token.encode("utf-8", "replace").decode()  # aiohttp leaves bytes that are no UTF-8 as surrogates
 
 
 async def receiver_of(doors: Doors, request: web.Request) -> Receiver:

@@ -2,7 +2,7 @@
 
 from aiohttp import hdrs, web
 
-from app.web.buffer.access import receiver_of
+from app.web.buffer.access import is_authorized, receiver_of
 from app.web.buffer.errors import bad_request
 from app.web.doors import Doors
 from app.web.errors import Overloaded
@@ -21,4 +21,4 @@ async def follow_tail(doors: Doors, request: web.Request) -> web.StreamResponse:
     tail = await doors.tail(receiver)
     if tail is None:
         raise Overloaded
-    return TailAnswer(tail)
+    return TailAnswer(tail, lambda: is_authorized(doors, request, receiver.project_id))
