@@ -23,7 +23,7 @@ from app.clock import US_PER_S
 from app.crash import CrashPoints
 from app.destinations.base import Load, LoadSlice, Row
 from app.destinations.thread import DestinationThread
-from app.errors import LogFailed, Rejected, Retryable, StagingFailed
+from app.errors import LogFailed, Rejected, Retryable, StagedFileDamaged, StagedFileGone, StagingFailed
 from app.model.export_token import ExportToken
 from app.model.file import File, FileOutcome, FileState, RetryFile, decode_file, encode_file
 from app.model.file_status import FileStatus
@@ -39,6 +39,7 @@ logger = logging.getLogger(__name__)
 
 REJECTED_FIRST_S, REJECTED_SECOND_S, REJECTED_LATER_S = 120.0, 600.0, 900.0
 RETRYABLE_MAX_S = 30.0
+STAGING_AWAY_S = 1.0
 DOUBLINGS_MAX = 16
 FINISHED_LISTED_MAX = 20
 FINISHED = (FileState.LOADED, FileState.DROPPED)
@@ -165,8 +166,10 @@ class Loader:
             loaded = await room.destination.load(Load(file.export, file.mapping, token, slices, dropped=dropped))
         except (Rejected, Retryable) as error:
             return error
-        except StagingFailed as error:
+        except (StagedFileGone, StagedFileDamaged) as error:
             return Rejected(str(error))
+        except StagingFailed as error:
+            return Retryable(str(error), after_s=STAGING_AWAY_S)
         room.crash.reach("loaded")
         again = file.id in self._waiting.outcomes
         logger.log(WARNING if again else INFO, "file %s of %s: %s rows loaded", file.id, self._name, loaded.rows)

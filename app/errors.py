@@ -12,8 +12,11 @@ ForebayError
 ├── MappingFailed           an event does not fit an export's mapping: it becomes a dead letter
 ├── DefinitionRefused       a change of the definitions breaks a rule; says which
 ├── ClaimsFailed            the index of claims cannot be used: make it again from the log
-└── StagingFailed           a staged file could not be written or is not what its cut says
-    └── StagedFileGone      it is not there
+└── StagingFailed           a staged file could not be written or read; staging may work later
+    ├── StagingAway         an object store does not answer, or is in trouble
+    ├── StagingRefused      not before somebody changes a setting, a permission or what stands there
+    ├── StagedFileGone      it is not there
+    └── StagedFileDamaged   it is not what its cut says
 """
 
 
@@ -66,11 +69,23 @@ class ClaimsFailed(ForebayError):
 
 
 class StagingFailed(ForebayError):
-    """A staged file could not be written or read, or differs from its recorded length or checksum."""
+    """A staged file could not be written or read. What has no kind of its own may pass: a full disk does."""
+
+
+class StagingAway(StagingFailed):
+    """An object store cannot be reached, does not answer in time, or is in trouble."""
+
+
+class StagingRefused(StagingFailed):
+    """An object store, or what stands where staging should be, forbids to stage until somebody changes something."""
 
 
 class StagedFileGone(StagingFailed):
     """There is no staged file of this name: it was deleted, or never written."""
+
+
+class StagedFileDamaged(StagingFailed):
+    """A staged file differs from its recorded length or checksum."""
 
 
 class DefinitionRefused(ForebayError):

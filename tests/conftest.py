@@ -6,6 +6,7 @@ import pytest
 
 from tests.kafka.broker import KafkaBroker
 from tests.postgresql import PostgresqlServer
+from tests.s3 import S3Server
 
 # Servers have directories of their own: pytest deletes those of earlier sessions, which may still run beside this one.
 
@@ -32,3 +33,19 @@ def kafka(kafka_broker: KafkaBroker) -> Iterator[KafkaBroker]:
     """A broker without topics."""
     yield kafka_broker
     kafka_broker.clear()
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    server = S3Server()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def s3(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
+    """A running server, and the environment says how to reach it."""
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    return s3_server

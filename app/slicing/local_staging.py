@@ -13,11 +13,10 @@ from pathlib import Path
 from app.clock import US_PER_S, now_us
 from app.errors import SettingInvalid, StagedFileGone, StagingFailed
 from app.model.staged import StagedFile
+from app.slicing.staging import DEPTH_MAX, MARKER, as_recorded, require_plain
 
-MARKER = ".forebay-staging"
 TEMPORARY = ".writing-"
 TEMPORARY_STALE_S = 3600.0
-DEPTH_MAX = 2
 _HARMLESS = {"lost+found"}  # a fresh volume has it
 
 
@@ -72,11 +71,7 @@ class LocalStaging:
                 raise StagedFileGone(f"staged file {staged.name}: it is not there")
             with path.open("rb") as file:
                 content = file.read(staged.bytes + 1)
-        if len(content) != staged.bytes:
-            raise StagingFailed(f"staged file {staged.name}: its length is not the recorded {staged.bytes} bytes")
-        if zlib.crc32(content) != staged.crc32:
-            raise StagingFailed(f"staged file {staged.name}: its checksum is not the recorded one")
-        return content
+        return as_recorded(staged, content)
 
     def delete(self, name: str) -> None:
         """See Staging."""
@@ -97,10 +92,8 @@ class LocalStaging:
         return names
 
     def _path(self, name: str) -> Path:
-        parts = name.split("/")
-        if len(parts) > DEPTH_MAX or not all(_is_plain(part) for part in parts):
-            raise StagingFailed(f"staged file {name!r}: its name is not one or two plain words parted by a slash")
-        return self._directory.joinpath(*parts)
+        require_plain(name)
+        return self._directory / name
 
     def _make_durable(self, directory: Path) -> None:
         """Once in a life, even for a directory that is there: whoever made it may have died before the sync."""
@@ -108,10 +101,6 @@ class LocalStaging:
             directory.mkdir(exist_ok=True)
             _sync_directory(directory.parent)
             self._durable.add(directory)
-
-
-def _is_plain(part: str) -> bool:
-    return part != "" and part.isprintable() and not part.startswith(".")
 
 
 @contextmanager

@@ -5,10 +5,12 @@ from collections.abc import Callable
 
 from app.errors import SettingInvalid
 from app.slicing.local_staging import open_local_staging
+from app.slicing.object_staging import STORES, open_object_staging
 from app.slicing.staging import Staging
 
 STAGINGS: dict[str, Callable[[str], Staging]] = {
     "file": open_local_staging,
+    **dict.fromkeys(STORES, open_object_staging),
 }
 
 

@@ -6,7 +6,7 @@ import pytest
 from faust.types import TP
 
 from app.clock import now_us
-from app.errors import Rejected, Retryable, StagingFailed
+from app.errors import Rejected, Retryable, StagedFileDamaged, StagedFileGone, StagingFailed
 from app.model.change import DeleteExport, RefreshTokens, UpdateExport
 from app.model.draft import ExportChange
 from app.model.file import File, FileOutcome, FileState, FlushReason, RetryFile
@@ -525,6 +525,41 @@ async def test_a_file_is_dropped_only_if_it_is_refused_and_was_for_all_its_reten
     await asyncio.sleep(1100)
     assert outcomes(bench)[-1] == ("x-0", FileState.LOADED, 4)
     assert loaded_rows(bench) == ["x0", "x1"]
+
+
+# staging that fails
+
+
+def fail_reads(bench: Bench, *errors: Exception) -> None:
+    left = list(errors)
+    bench.staging.act = lambda call, _: Act(0.0, left.pop(0)) if call == "read" and left else Act()
+
+
+@simulated
+async def test_staging_that_is_away_is_asked_again_soon_and_starts_no_clock():
+    bench = a_bench(retention_s=0.0)
+    bench.put_file(a_file(bench, 0, 1, closed_us=1))
+    fail_reads(bench, *[StagingFailed("staged file: away")] * 3)
+    await bench.worker().filed()
+    await asyncio.sleep(10)
+    assert loaded_rows(bench) == ["x0"]
+    failed = [one for one in bench.files() if isinstance(one, FileOutcome) and one.state is FileState.FAILED]
+    assert [(one.error, one.rejected_since_us) for one in failed] == [("staged file: away", 0)] * 3
+
+
+@pytest.mark.parametrize("error", [StagedFileGone("it is not there"), StagedFileDamaged("its length is not")])
+@simulated
+async def test_a_staged_file_that_is_gone_or_damaged_rejects_its_file(error):
+    bench = a_bench()
+    bench.put_file(a_file(bench, 0, 1))
+    fail_reads(bench, error)
+    await bench.worker().filed()
+    await asyncio.sleep(60)
+    (failed,) = [one for one in bench.files() if isinstance(one, FileOutcome)]
+    assert (failed.state, failed.error) == (FileState.FAILED, str(error))
+    assert failed.rejected_since_us
+    await asyncio.sleep(100)
+    assert loaded_rows(bench) == ["x0"]
 
 
 # the log of files, and the table

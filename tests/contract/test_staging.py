@@ -2,27 +2,54 @@
 
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from zlib import crc32
 
 import pytest
+from obstore.store import MemoryStore
 
-from app.errors import StagingFailed
+from app.errors import StagedFileDamaged, StagedFileGone, StagingFailed
 from app.model.staged import StagedFile
+from app.slicing.object_staging import ObjectStaging
 from app.slicing.registry import open_staging
 from app.slicing.staging import Staging
 
-PLACES = {"file": lambda directory: f"file://{directory}/staging"}
+Open = Callable[[], Staging]
+
+
+def in_a_directory(request) -> Open:
+    url = f"file://{request.getfixturevalue('tmp_path')}/staging"
+    return lambda: open_staging(url)
+
+
+def in_s3(request) -> Open:
+    url = f"s3://{request.getfixturevalue('s3').new_bucket()}/of/forebay"
+    return lambda: open_staging(url)
+
+
+def in_memory(_request) -> Open:
+    store = MemoryStore()
+
+    def open_it() -> Staging:
+        staging = ObjectStaging(store)
+        staging.take_over()
+        return staging
+
+    return open_it
+
+
+PLACES = {"file": in_a_directory, "s3": in_s3, "memory": in_memory}
 
 
 @pytest.fixture(params=PLACES)
-def url(request, tmp_path) -> str:
-    return PLACES[request.param](tmp_path)
+def open_it(request) -> Open:
+    return PLACES[request.param](request)
 
 
 @pytest.fixture
-def staging(url) -> Staging:
-    return open_staging(url)
+def staging(open_it) -> Staging:
+    return open_it()
 
 
 @pytest.mark.parametrize("content", [b"", b"a,b\n", bytes(range(256)), b"x" * 3_000_000])
@@ -33,9 +60,9 @@ def test_what_was_written_is_read(staging, name, content):
     assert staging.read(staged) == content
 
 
-def test_a_later_life_reads_what_was_written(url, staging):
+def test_a_later_life_reads_what_was_written(open_it, staging):
     staged = staging.write("export/a", b"rows")
-    assert open_staging(url).read(staged) == b"rows"
+    assert open_it().read(staged) == b"rows"
 
 
 @pytest.mark.parametrize("name", ["a", "export/a"])
@@ -47,11 +74,11 @@ def test_a_name_is_written_once(staging, name):
     assert [found for found, _ in staging.names()] == [name]
 
 
-def test_of_many_writers_of_a_name_one_succeeds(url):
+def test_of_many_writers_of_a_name_one_succeeds(open_it):
     gate = threading.Barrier(8)
 
     def write(number: int) -> StagedFile | None:
-        staging = open_staging(url)
+        staging = open_it()
         gate.wait()
         try:
             return staging.write("export/a", b"%d" % number)
@@ -61,7 +88,7 @@ def test_of_many_writers_of_a_name_one_succeeds(url):
     with ThreadPoolExecutor(8) as threads:
         written = [staged for staged in threads.map(write, range(8)) if staged]
     assert len(written) == 1
-    open_staging(url).read(written[0])
+    open_it().read(written[0])
 
 
 @pytest.mark.parametrize(
@@ -71,12 +98,12 @@ def test_of_many_writers_of_a_name_one_succeeds(url):
 )
 def test_a_file_that_is_not_as_recorded_is_not_read(staging, other):
     staging.write("a", b"rows")
-    with pytest.raises(StagingFailed, match="staged file a"):
+    with pytest.raises(StagedFileDamaged, match="staged file a"):
         staging.read(other)
 
 
 def test_a_file_that_is_not_there_is_not_read(staging):
-    with pytest.raises(StagingFailed, match="staged file export/a"):
+    with pytest.raises(StagedFileGone, match="staged file export/a"):
         staging.read(StagedFile("export/a", 0, 0))
 
 
@@ -86,7 +113,7 @@ def test_delete_is_repeatable(staging):
         staging.delete("export/a")
         staging.delete("nobody/a")
     assert staging.names() == []
-    with pytest.raises(StagingFailed):
+    with pytest.raises(StagedFileGone):
         staging.read(staged)
 
 
