@@ -13,6 +13,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from app.destinations.base import Capabilities, Load, Loaded, LoadSlice, Watermark
+from app.destinations.postgresql_roles import Roles
 from app.destinations.rules import LoadPlan, check_table, plan_load
 from app.errors import LoadFailed, Rejected, Retryable, SettingInvalid
 from app.model.mapping import Mapping
@@ -113,10 +114,11 @@ def open_postgresql(url: str) -> "Postgresql":
 class Postgresql:
     """One database. It is connected to when it is first needed, and again after an error or `close`."""
 
-    capabilities = Capabilities()
+    capabilities = Capabilities(roles=True)
 
     def __init__(self, url: str) -> None:
         self._url = url
+        self._roles: Roles | None = None
         self._connection: psycopg.Connection[tuple[object, ...]] | None = None
 
     def prepare(self, mapping: Mapping) -> None:
@@ -127,13 +129,17 @@ class Postgresql:
     def load(self, load: Load) -> Loaded:
         """See Destination."""
         if not load.dropped and self._is_anything_left(load):
-            self.prepare(load.mapping)
+            with self._transaction() as connection:
+                _create_table(connection, load.mapping)
+                connection.execute(_LOCK_DDL)
+                self._known_roles().prepare(load.export, load.token, load.mapping)
         with self._transaction(end_paused=load.export) as connection:
             connection.execute(_LOCK_EXPORT, (load.export,))
             plan = plan_load(load, _read_watermarks(connection, load.export))
             _store_watermarks(connection, plan)
             rows = 0
             if plan.slices and not load.dropped:
+                self._known_roles().take_on(load.token)
                 rows = _write_rows(connection, load.mapping, plan.slices)
         return Loaded(rows=rows, slices_loaded=len(plan.slices), slices_skipped=plan.skipped)
 
@@ -148,13 +154,15 @@ class Postgresql:
         """See Destination."""
         with self._transaction() as connection:
             connection.execute("DELETE FROM _forebay.watermarks WHERE export = %s", (export,))
+            connection.execute(_LOCK_DDL)
+            self._known_roles().drop(export)
 
     def _is_anything_left(self, load: Load) -> bool:
         return bool(plan_load(load, self.watermarks([load.export])).slices)
 
     def close(self) -> None:
         """See Destination. What was not committed is rolled back."""
-        connection, self._connection = self._connection, None
+        connection, self._connection, self._roles = self._connection, None, None
         if connection is not None:
             with suppress(psycopg.Error):
                 connection.close()
@@ -189,6 +197,11 @@ class Postgresql:
                     self._connection.execute(_LOCK_DDL)
                     self._connection.execute(_SETUP)
         return self._connection
+
+    def _known_roles(self) -> Roles:
+        if self._roles is None:
+            self._roles = Roles(self._connected())
+        return self._roles
 
     def _end_paused(self, export: str) -> None:
         with suppress(psycopg.Error):

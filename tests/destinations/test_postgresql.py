@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
+import msgspec
 import psycopg
 import pytest
 
@@ -201,6 +202,77 @@ def test_what_may_pass_is_told_from_what_must_be_mended(url, destination, sqlsta
     with pytest.raises(Retryable if retryable else Rejected):
         destination.load(a_load(["1", "a"]))
     assert destination.watermarks() == []
+
+
+# roles
+
+
+def roles(url: str) -> set[str]:
+    with psycopg.connect(url) as connection:
+        found = connection.execute("SELECT rolname FROM pg_roles WHERE rolname LIKE 'forebay_export_%'")
+        return {name for (name,) in found}
+
+
+def under(load: Load, token_id: str) -> Load:
+    token = ExportToken(token_id, f"the token {token_id}", load.mapping.table_id.schema)
+    return msgspec.structs.replace(load, token=token)
+
+
+def test_a_load_has_the_rights_of_its_tokens_role_and_no_others(url, destination):
+    execute(
+        url,
+        'CREATE SCHEMA "in.c-shop"',
+        f"CREATE TABLE {TABLE} (id text, body text, who text DEFAULT current_user)",
+        "CREATE TABLE elsewhere (id text)",
+        "CREATE FUNCTION reach() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " IF new.body = 'reach' THEN INSERT INTO public.elsewhere VALUES (new.id); END IF; RETURN new; END $$",
+        f"CREATE TRIGGER reach BEFORE INSERT ON {TABLE} FOR EACH ROW EXECUTE FUNCTION reach()",
+        f"ALTER TABLE {TABLE} DROP COLUMN who, ADD COLUMN who text",
+    )
+    mapping = a_mapping("id", "body", "who")
+    destination.load(under(a_load(["1", "a", None], mapping=mapping), "r1"))
+    with pytest.raises(Rejected, match="permission denied for table elsewhere"):
+        destination.load(under(a_load(["2", "reach", None], after=10, mapping=mapping), "r1"))
+    assert rows_in(url) == [("1", "a", None)]
+    assert "forebay_export_r1" in roles(url)
+
+
+def test_a_new_token_replaces_the_role_and_a_deleted_export_has_none(url, destination):
+    before = roles(url)
+    destination.load(under(a_load(["1", "a"]), "r2"))
+    destination.load(under(a_load(["2", "b"], after=10), "r3"))
+    assert roles(url) - before == {"forebay_export_r3"}
+    destination.load(under(a_load(["3", "c"], after=20), "r2"))  # a file of an older mapping
+    assert roles(url) - before == {"forebay_export_r2"}
+    destination.forget("export")
+    assert roles(url) == before
+    assert len(rows_in(url)) == 3
+
+
+def test_upserts_work_under_a_role(url, destination):
+    mapping = a_mapping(key=["id"])
+    destination.load(under(a_load(["1", "a"], ["1", "b"], mapping=mapping), "r4"))
+    destination.load(under(a_load(["1", "c"], after=10, mapping=mapping), "r4"))
+    assert rows_in(url) == [("1", "c")]
+
+
+def test_a_role_that_somebody_dropped_is_made_again(url, destination):
+    destination.load(under(a_load(["1", "a"]), "r5"))
+    execute(url, "DROP OWNED BY forebay_export_r5", "DROP ROLE forebay_export_r5")
+    with pytest.raises(Retryable, match="forebay_export_r5"):
+        destination.load(under(a_load(["2", "b"], after=10), "r5"))
+    assert destination.load(under(a_load(["2", "b"], after=10), "r5")).rows == 1
+
+
+def test_a_user_who_may_not_create_roles_loads_all_the_same_and_it_is_said(url, caplog):
+    execute(
+        url,
+        "DO $$ BEGIN CREATE ROLE plain LOGIN; EXCEPTION WHEN duplicate_object THEN END $$",
+        "GRANT CREATE ON DATABASE " + url.split("@/")[1].split("?")[0] + " TO plain",
+    )
+    with closing(open_postgresql(url.replace("postgres:@", "plain:@"))) as plain:
+        assert plain.load(a_load(["1", "a"])).rows == 1
+    assert "may not create roles" in caplog.text
 
 
 # locks

@@ -1,0 +1,93 @@
+"""Export tokens in PostgreSQL: a role for each, that may write one table of its bucket and nothing else.
+
+The role cannot log in. Forebay's own user takes it on within a load (`SET LOCAL ROLE`), so that whatever the load does
+(a trigger of the table, too) it does with these rights.
+"""
+
+import logging
+from typing import Any, LiteralString
+
+import psycopg
+from psycopg import sql
+
+from app.errors import Retryable
+from app.model.export_token import ExportToken
+from app.model.mapping import Mapping
+
+logger = logging.getLogger(__name__)
+
+PREFIX = "forebay_export_"
+MADE_AGAIN_AFTER_S = 0.2
+
+_MAY_CREATE: LiteralString = "SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user"
+_EXISTS: LiteralString = "SELECT true FROM pg_roles WHERE rolname = %s"
+_OF_EXPORT: LiteralString = """
+SELECT rolname FROM pg_roles JOIN pg_shdescription AS said ON said.objoid = pg_roles.oid
+WHERE rolname LIKE 'forebay\\_export\\_%%' AND said.description LIKE '%%, export ' || %s
+"""
+_DATABASE: LiteralString = "SELECT current_database()"
+
+
+class Roles:
+    """The roles of one database, as one connection uses them."""
+
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        self._connection = connection
+        self._ready: set[tuple[str, str]] = set()
+        row = connection.execute(_MAY_CREATE).fetchone()
+        self._may_create = bool(row and row[0])
+        if not self._may_create:
+            logger.warning(
+                "the database's user may not create roles: loads are checked, but not limited, by their export's token "
+                "(ALTER ROLE … CREATEROLE lets Forebay make a role for each export)"
+            )
+
+    def prepare(self, export: str, token: ExportToken, mapping: Mapping) -> None:
+        """Make the token's role, if it is not there, with the rights that its loads need. In a transaction."""
+        if not self._may_create or (token.id, str(mapping.table_id)) in self._ready:
+            return
+        role = sql.Identifier(PREFIX + token.id)
+        if self._connection.execute(_EXISTS, (PREFIX + token.id,)).fetchone() is None:
+            self._drop_all(export)
+            self._run("CREATE ROLE {} NOLOGIN NOINHERIT", role)
+            self._run("COMMENT ON ROLE {} IS {}", role, sql.Literal(f"{token.description}, export {export}"))
+            self._run("GRANT {} TO CURRENT_USER", role)
+            self._run("GRANT TEMPORARY ON DATABASE {} TO {}", sql.Identifier(self._database()), role)
+        table = sql.Identifier(mapping.table_id.schema, mapping.table_id.table)
+        self._run("GRANT USAGE ON SCHEMA {} TO {}", sql.Identifier(mapping.table_id.schema), role)
+        self._run("GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE {} TO {}", table, role)
+        self._ready.add((token.id, str(mapping.table_id)))
+
+    def take_on(self, token: ExportToken) -> None:
+        """For the rest of the transaction, have the token's rights and no others.
+
+        Raises Retryable if somebody has dropped the role meanwhile: it is made again by the next load.
+        """
+        if not self._may_create:
+            return
+        try:
+            self._run("SET LOCAL ROLE {}", sql.Identifier(PREFIX + token.id))
+        except psycopg.errors.InvalidParameterValue as error:
+            reason = f"PostgreSQL: {error.diag.message_primary}; it is made again"
+            raise Retryable(reason, after_s=MADE_AGAIN_AFTER_S) from error
+
+    def drop(self, export: str) -> None:
+        """Remove the roles of an export that was deleted. In a transaction."""
+        if self._may_create:
+            self._drop_all(export)
+
+    def _drop_all(self, export: str) -> None:
+        for (name,) in self._connection.execute(_OF_EXPORT, (export,)).fetchall():
+            try:
+                with self._connection.transaction():
+                    self._run("DROP OWNED BY {0}; DROP ROLE {0}", sql.Identifier(str(name)))
+                self._ready = {(token, table) for token, table in self._ready if PREFIX + token != name}
+            except (psycopg.errors.DependentObjectsStillExist, psycopg.errors.InsufficientPrivilege) as error:
+                logger.warning("the role %s stays: %s", name, error.diag.message_primary)
+
+    def _database(self) -> str:
+        row = self._connection.execute(_DATABASE).fetchone()
+        return str(row[0]) if row else ""
+
+    def _run(self, statement: LiteralString, *parts: sql.Composable) -> None:
+        self._connection.execute(sql.SQL(statement).format(*parts))
