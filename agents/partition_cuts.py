@@ -136,5 +136,4 @@ class PartitionCuts:
 
     def staged_names(self) -> set[str]:
         """Every staged file that a standing cut names."""
-        names = {part.staged.name for standing in self.standing for part in standing.cut.slices}
-        return names | {standing.cut.dead_letters.name for standing in self.standing if standing.cut.dead_letters}
+        return {name for standing in self.standing for name in standing.cut.staged_names()}

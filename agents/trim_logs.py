@@ -1,9 +1,7 @@
-"""Trim logs: forget what is cut, loaded and old enough; sweep from staging what no valid cut names."""
+"""Trim logs: forget what is cut, loaded and old enough; and sweep staging now and then."""
 
-import asyncio
 import logging
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from faust.types import TP
@@ -12,7 +10,8 @@ from mode import Service
 from agents.flush_buffers import BufferedPartition
 from agents.keep_dead_letters import DeadLetterPartition
 from agents.keep_definitions import DefinitionsKeeper
-from agents.mapped_partition import MappedPartition, staged_folder
+from agents.mapped_partition import MappedPartition
+from agents.sweep_staging import SWEEP_EVERY_S, StagingSweeper
 from agents.upload_files import FiledPartition
 from agents.worker import OwnedPartitions
 from app import clock
@@ -20,7 +19,7 @@ from app.destinations.base import Watermark
 from app.destinations.thread import DestinationThread
 from app.errors import ClaimsFailed, LoadFailed, LogFailed, StagingFailed
 from app.model.slice import Slice
-from app.slicing.staging import Staging, delete_staged
+from app.slicing.staging import Staging
 from app.streams import FILES
 from app.transports.log import Log
 from tables.receivers import Receivers
@@ -28,12 +27,11 @@ from tables.receivers import Receivers
 logger = logging.getLogger(__name__)
 
 EVERY_S = 10.0
-SWEPT_AFTER_S = 3600.0
 CROWDED_SHARE = 0.5
 
 
 class Trimmer(Service):
-    """Looks around every ten seconds, at the partitions of this worker only."""
+    """Looks around again and again, at the partitions of this worker only."""
 
     def __init__(  # noqa: PLR0913 -- it cleans up after everybody
         self,
@@ -56,7 +54,7 @@ class Trimmer(Service):
         self._log = log
         self._keeper = keeper
         self._destination = destination
-        self._staging = staging
+        self._sweeper = StagingSweeper(log, staging, mapped.opened)
         self._mapped = mapped
         self._buffered = buffered
         self._filed = filed
@@ -68,15 +66,23 @@ class Trimmer(Service):
 
     @Service.task
     async def _look_around(self) -> None:
+        acts = (self.trim_events, self.trim_claims, self.trim_loaded, self.forget_deleted)
+        await self._repeat(EVERY_S, *acts)
+
+    @Service.task
+    async def _look_into_staging(self) -> None:
+        await self._repeat(SWEEP_EVERY_S, self._sweeper.sweep)
+
+    async def _repeat(self, every_s: float, *acts: Callable[[], Awaitable[None]]) -> None:
         while not self.should_stop:
-            await self.sleep(EVERY_S)
+            await self.sleep(every_s)
             if self.should_stop:
                 return
-            for act in (self.trim_events, self.trim_claims, self.trim_loaded, self.forget_deleted, self.sweep):
+            for act in acts:
                 try:
                     await act()
                 except (LogFailed, LoadFailed, StagingFailed, ClaimsFailed) as error:
-                    logger.warning("%s: %s; tried again in %s s", act.__name__, error, EVERY_S)
+                    logger.warning("%s: %s; tried again in %s s", act.__name__, error, every_s)
 
     async def trim_events(self) -> None:
         """Delete events that are cut and old enough; all that are cut, when room gets short."""
@@ -107,14 +113,6 @@ class Trimmer(Service):
         for export in {mark.export for mark in marks if mark.export in self._keeper.receivers.deleted}:
             await self._destination.forget(export)
 
-    async def sweep(self) -> None:
-        """Delete staged files that are old and that no valid cut, and none that is being made, names."""
-        there = await asyncio.to_thread(self._staging.names)  # before asking which are named
-        named = {staged_folder(number): partition.staged_names() for number, partition in self._mapped.opened()}
-        oldest_s = time.time() - SWEPT_AFTER_S
-        swept = [name for name, written_s in there if written_s < oldest_s and _is_unnamed(name, named)]
-        await asyncio.to_thread(delete_staged, self._staging, swept)
-
     async def _crowded(self) -> bool:
         used_bytes = await self._log().used_bytes()
         return used_bytes > CROWDED_SHARE * self._log_bytes_max or self._free_bytes() < 2 * self._disk_reserve_bytes
@@ -125,11 +123,6 @@ class Trimmer(Service):
         await self._keeper.catch_up()
         for export in {mark.export for mark in marks if self._keeper.receivers.export(mark.export) is None}:
             await self._destination.forget(export)
-
-
-def _is_unnamed(name: str, named: Mapping[str, set[str]]) -> bool:
-    folder = name.partition("/")[0]
-    return folder in named and name not in named[folder]
 
 
 def _loaded_by(watermarks: list[Watermark], receivers: Receivers) -> Callable[[Slice], bool]:

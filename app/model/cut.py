@@ -91,6 +91,11 @@ class Cut(msgspec.Struct, frozen=True, tag="cut", omit_defaults=True):
     flush: tuple[str, ...] = ()
     letters: dict[str, int] = {}
 
+    def staged_names(self) -> set[str]:
+        """Every staged file that it names."""
+        names = {part.staged.name for part in self.slices}
+        return names if self.dead_letters is None else names | {self.dead_letters.name}
+
 
 CutRecord = Life | Cut
 

@@ -1,0 +1,45 @@
+"""Sweep staging: delete what is old and what no cut that counts names, so that nothing is left that nobody needs."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+
+from agents.mapped_partition import MappedPartition, staged_folder
+from app.model.cut import Cut
+from app.slicing.staging import Staging, delete_staged
+from app.transports.log import Log
+from tables.cuts import CutReader
+
+SWEEP_EVERY_S = 600.0
+SWEPT_AFTER_S = 3600.0
+
+
+class StagingSweeper:
+    """Sweeps the folders of this worker's partitions.
+
+    What a partition knows of its cuts may be old: its owner was paused, and another has taken over and does not know of
+    this one. So the log is read anew before anything is deleted.
+    """
+
+    def __init__(
+        self, log: Callable[[], Log], staging: Staging, opened: Callable[[], Iterable[tuple[int, MappedPartition]]]
+    ) -> None:
+        self._log = log
+        self._staging = staging
+        self._opened = opened
+
+    async def sweep(self) -> None:
+        """Look once. Raises StagingFailed or LogFailed."""
+        there = await asyncio.to_thread(self._staging.names)  # before asking which are named
+        oldest_s = time.time() - SWEPT_AFTER_S
+        old = {name for name, written_s in there if written_s < oldest_s}
+        for number, partition in self._opened():
+            folder = f"{staged_folder(number)}/"
+            unnamed = {name for name in old if name.startswith(folder)} - partition.staged_names()
+            if unnamed:
+                swept = sorted(unnamed - await self._named_in_log(number))
+                await asyncio.to_thread(delete_staged, self._staging, swept)
+
+    async def _named_in_log(self, partition: int) -> set[str]:
+        counting = await CutReader(self._log, partition).read()
+        return {name for _, record in counting if isinstance(record, Cut) for name in record.staged_names()}
