@@ -130,9 +130,9 @@ class Postgresql:
         """See Destination."""
         if not load.dropped and self._is_anything_left(load):
             with self._transaction() as connection:
-                _create_table(connection, load.mapping)
+                oid = _create_table(connection, load.mapping)
                 connection.execute(_LOCK_DDL)
-                self._known_roles().prepare(load.export, load.token, load.mapping)
+                self._known_roles().prepare(load.export, load.token, load.mapping, oid)
         with self._transaction(end_paused=load.export) as connection:
             connection.execute(_LOCK_EXPORT, (load.export,))
             plan = plan_load(load, _read_watermarks(connection, load.export))
@@ -239,30 +239,33 @@ def _store_watermarks(connection: psycopg.Connection[tuple[object, ...]], plan: 
 # tables
 
 
-def _create_table(connection: psycopg.Connection[tuple[object, ...]], mapping: Mapping) -> None:
+def _create_table(connection: psycopg.Connection[tuple[object, ...]], mapping: Mapping) -> int:
+    """Its oid: a table that is made again has another."""
     _check_names(mapping)
-    if _table_is_there(connection, mapping):
-        return
+    oid = _table_oid(connection, mapping)
+    if oid is not None:
+        return oid
     connection.execute(_LOCK_DDL)
-    if not _table_is_there(connection, mapping):
+    if _table_oid(connection, mapping) is None:
         schema = sql.Identifier(mapping.table_id.schema)
         connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(schema))
         connection.execute(_create_statement(mapping))
+    return _table_oid(connection, mapping) or 0
 
 
-def _table_is_there(connection: psycopg.Connection[tuple[object, ...]], mapping: Mapping) -> bool:
-    """Whether it is. Raises Rejected if it differs from the mapping."""
+def _table_oid(connection: psycopg.Connection[tuple[object, ...]], mapping: Mapping) -> int | None:
+    """None if it is not there. Raises Rejected if it differs from the mapping."""
     table_id = mapping.table_id
     found = connection.execute(_FIND_TABLE, (table_id.schema, table_id.table)).fetchone()
     if found is None:
-        return False
+        return None
     oid, kind = found
     if kind not in _TABLES:
         raise Rejected(f'the table "{table_id}" cannot be: something else has its name')
     columns = [str(name) for (name,) in connection.execute(_COLUMNS, (oid,))]
     key = [str(name) for (name,) in connection.execute(_KEY, (oid,))]
     check_table(mapping, columns, key)
-    return True
+    return int(str(oid))
 
 
 def _check_names(mapping: Mapping) -> None:

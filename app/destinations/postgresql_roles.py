@@ -33,7 +33,7 @@ class Roles:
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self._connection = connection
-        self._ready: set[tuple[str, str]] = set()
+        self._ready: set[tuple[str, int]] = set()  # tokens, and the oids of tables
         row = connection.execute(_MAY_CREATE).fetchone()
         self._may_create = bool(row and row[0])
         if not self._may_create:
@@ -42,9 +42,9 @@ class Roles:
                 "(ALTER ROLE … CREATEROLE lets Forebay make a role for each export)"
             )
 
-    def prepare(self, export: str, token: ExportToken, mapping: Mapping) -> None:
+    def prepare(self, export: str, token: ExportToken, mapping: Mapping, oid: int) -> None:
         """Make the token's role, if it is not there, with the rights that its loads need. In a transaction."""
-        if not self._may_create or (token.id, str(mapping.table_id)) in self._ready:
+        if not self._may_create or (token.id, oid) in self._ready:
             return
         role = sql.Identifier(PREFIX + token.id)
         if self._connection.execute(_EXISTS, (PREFIX + token.id,)).fetchone() is None:
@@ -56,7 +56,7 @@ class Roles:
         table = sql.Identifier(mapping.table_id.schema, mapping.table_id.table)
         self._run("GRANT USAGE ON SCHEMA {} TO {}", sql.Identifier(mapping.table_id.schema), role)
         self._run("GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE {} TO {}", table, role)
-        self._ready.add((token.id, str(mapping.table_id)))
+        self._ready.add((token.id, oid))
 
     def take_on(self, token: ExportToken) -> None:
         """For the rest of the transaction, have the token's rights and no others.
