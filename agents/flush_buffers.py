@@ -19,7 +19,7 @@ from app.destinations.base import Watermark
 from app.errors import LoadFailed, LogFailed
 from app.model.file import File, FileRecord, decode_file, encode_file
 from app.model.slice import Flush, Slice, Tick, decode_slice, encode_slice
-from app.slicing.buffers import Buffers, Definitions
+from app.slicing.buffers import Buffers, BufferSize, Definitions
 from app.streams import FILES, SLICES, Streams
 from app.transports.log import Log, NewRecord, Record, Run, read_all
 from tables.buffers import BuffersTable
@@ -129,6 +129,10 @@ class BufferedPartition:
         log = self._room.log()
         await until_done(lambda: log.append(records), "sending flush commands", LogFailed)
         self._room.crash.reach("flushed")
+
+    def sizes(self) -> list[tuple[str, BufferSize]]:
+        """What the exports (uids) of this partition have buffered."""
+        return self._buffers.sizes()
 
     async def tick_if_due(self, now_us: int) -> None:
         """Send the time to this partition when it would close a buffer, once until it has come back."""

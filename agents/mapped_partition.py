@@ -6,12 +6,13 @@ happened before that record counts: whatever a crash leaves is thrown away and m
 
 import asyncio
 import logging
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from secrets import token_hex
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from faust.types import TP
@@ -39,6 +40,7 @@ from app.model.staged import StagedFile
 from app.slicing.staging import Staging, delete_staged
 from app.slicing.uncut import Uncut
 from app.streams import EVENTS, Streams
+from app.tallies import CutTally
 from app.transports.log import Log, Record, Run
 
 logger = logging.getLogger(__name__)
@@ -62,6 +64,18 @@ class MappingRoom:
     open_index: OpenIndex
     crash: CrashPoints
     now_us: Callable[[], int] = clock.now_us
+    tally: CutTally = field(default_factory=CutTally)
+
+
+class Lag(NamedTuple):
+    """How far mapping is behind the end of a partition: messages, and seconds since the first of them was appended.
+
+    `uncut` messages are mapped, and no cut has them yet.
+    """
+
+    messages: int
+    seconds: float
+    uncut: int
 
 
 @dataclass(slots=True)
@@ -124,6 +138,17 @@ class MappedPartition:
             self._working.cancel()
             await asyncio.wait([self._working])
         await self.claims.close()
+
+    async def lag(self) -> Lag:
+        """As it is now. Raises LogFailed."""
+        log, position = self._room.log(), self._position
+        uncut = max(0, position - self.cuts.end)
+        _, end = await log.bounds(self._tp)
+        waiting = (await log.read(self._tp, position, bytes_max=1)).records if end > position else []
+        if not waiting:
+            return Lag(0, 0.0, uncut)
+        since_us = waiting[0].timestamp_ms * 1000
+        return Lag(end - position, max(0, self._room.now_us() - since_us) / clock.US_PER_S, uncut)
 
     async def _watermarks(self) -> list[Watermark] | None:
         try:
@@ -341,13 +366,14 @@ class MappedPartition:
         """
         if self._position <= self.cuts.end:
             return True
-        what = f"cutting partition {self.partition}"
+        what, begun_s = f"cutting partition {self.partition}", time.monotonic()
         self._room.crash.reach("before-staging")
         cut = await until_done(self._staged, what, StagingFailed)
         self._room.crash.reach("staged")
         if await until_done(self.claims.append, what, LogFailed):
             self._room.crash.reach("claimed")
         if not await until_done(lambda: self.cuts.propose(cut), what, LogFailed):
+            self._room.tally.lost += 1
             logger.warning("partition %s: another owner has cut it; starting again from its last cut", self.partition)
             named = self.cuts.staged_names()  # ours may count after all: its answer was lost, another's stands behind
             self._staging_names = [name for name in self._staging_names if name not in named]
@@ -358,6 +384,7 @@ class MappedPartition:
             return False
         self._staging_names.clear()
         self._room.crash.reach("cut")
+        self._room.tally.add(cut, time.monotonic() - begun_s)
         await self._announce({})
         self._room.crash.reach("announced")
         await self.claims.cut()

@@ -6,11 +6,12 @@ destination refuses it stops no other.
 
 import asyncio
 import logging
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from logging import INFO, WARNING
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from faust.types import TP
@@ -32,6 +33,7 @@ from app.model.times import iso_ms
 from app.slicing.csv import decode_rows
 from app.slicing.staging import Staging, delete_staged
 from app.streams import FILES, Streams
+from app.tallies import LoadResult, LoadTally
 from app.transports.log import Log, NewRecord, Record, Run, read_all
 from tables.files import FilesTable
 
@@ -57,6 +59,7 @@ class LoadingRoom:
     crash: CrashPoints
     failed_files_retention_s: float
     now_us: Callable[[], int] = clock.now_us
+    tally: LoadTally = field(default_factory=LoadTally)
 
 
 @dataclass(slots=True)
@@ -69,6 +72,18 @@ class Waiting:
     files: "OrderedDict[str, File]" = field(default_factory=OrderedDict)
     outcomes: dict[str, FileOutcome] = field(default_factory=dict)
     asked: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class WaitingFiles(NamedTuple):
+    """The files of one export that are not loaded: so many have not failed, so many have; the oldest is of `closed_us`.
+
+    `closed_us` is 0 if there is none.
+    """
+
+    waiting: int
+    failed: int
+    bytes: int
+    closed_us: int
 
 
 class Loader:
@@ -114,6 +129,7 @@ class Loader:
         if outcome is not None and outcome.state is FileState.FAILED:
             logger.info("file %s of %s is tried again at %s", file.id, self._name, iso_ms(outcome.retry_at_us))
             await self._until_tried_again(file.id)
+            self._room.tally.retries[file.export] += 1
         attempts = 0 if outcome is None else outcome.attempts
         await self._room.keeper.reached(max(part.revision for part in file.slices))
         if self._room.keeper.receivers.export(file.export) is None:
@@ -156,6 +172,14 @@ class Loader:
             await self._fail(file, attempts + 1, error)
 
     async def _try(self, file: File, *, dropped: bool) -> Rejected | Retryable | None:
+        begun_s = time.monotonic()
+        error = await self._attempt(file, dropped=dropped)
+        tally = self._room.tally
+        tally.took.add(time.monotonic() - begun_s)
+        tally.attempts[file.export, _result(error, dropped=dropped)] += 1
+        return error
+
+    async def _attempt(self, file: File, *, dropped: bool) -> Rejected | Retryable | None:
         room = self._room
         token = self._token(file, dropped=dropped)
         if token is None:
@@ -171,6 +195,7 @@ class Loader:
         except StagingFailed as error:
             return Retryable(str(error), after_s=STAGING_AWAY_S)
         room.crash.reach("loaded")
+        room.tally.rows[file.export] += loaded.rows
         again = file.id in self._waiting.outcomes
         logger.log(WARNING if again else INFO, "file %s of %s: %s rows loaded", file.id, self._name, loaded.rows)
         return None
@@ -267,6 +292,20 @@ class FiledPartition:
         self._changed.clear()
         self._wake()
 
+    def waiting(self) -> list[tuple[str, WaitingFiles]]:
+        """Of each export (uid) that has had a file since the partition was taken over."""
+        return [(uid, self._waiting_of(uid, waiting)) for uid, waiting in self._waiting.items()]
+
+    def _waiting_of(self, export_uid: str, waiting: Waiting) -> WaitingFiles:
+        statuses = self._statuses.get(export_uid, OrderedDict())
+        failed = sum(file_id in waiting.outcomes for file_id in waiting.files)
+        return WaitingFiles(
+            waiting=len(waiting.files) - failed,
+            failed=failed,
+            bytes=sum(statuses[file_id].bytes for file_id in waiting.files if file_id in statuses),
+            closed_us=min((file.closed_us for file in waiting.files.values()), default=0),
+        )
+
     def keep_from(self) -> int:
         """The offset below which the log of files is not needed any more."""
         return min(self._offsets.values(), default=self._position)
@@ -356,6 +395,16 @@ def upload_files(streams: Streams, partitions: OwnedPartitions[FiledPartition]) 
                 event.ack()
             except Exception as error:  # noqa: BLE001 -- no exception leaves an agent
                 await worker_fault(streams.app, "uploading files", error)
+
+
+def _result(error: Rejected | Retryable | None, *, dropped: bool) -> LoadResult:
+    match error:
+        case Rejected():
+            return LoadResult.REJECTED
+        case Retryable():
+            return LoadResult.RETRYABLE
+        case None:
+            return LoadResult.DROPPED if dropped else LoadResult.LOADED
 
 
 def _rejected_after_s(attempts: int) -> float:

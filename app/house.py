@@ -41,14 +41,17 @@ from app.model.event import Event, EventIds
 from app.model.export import Export
 from app.model.receiver import Receiver
 from app.model.row import Row
+from app.scrape import Scrapes, Sources
 from app.settings import Settings
 from app.slicing.registry import open_staging
 from app.slicing.uncut import unless_too_large
 from app.streams import DEAD_LETTERS, DEFINITIONS, EVENTS, FILES, SLICES, Streams, create_streams
+from app.tallies import CutTally, DoorTally, LoadTally
 from app.transports.log import Log, log_of
 from app.web.body import BodyReader
 from app.web.doors import Doors
 from app.web.forwarder import Forwarder
+from app.web.metrics import may_scrape
 from app.web.routes import install
 from tables.buffers import BuffersTable
 from tables.files import FilesTable
@@ -86,6 +89,7 @@ class House(Service):
             memory_bytes_max=settings.template_memory_bytes_max,
         )
         self._mappers = Mappers(self._evaluator)
+        self._door_tally, self._cut_tally, self._load_tally = DoorTally(), CutTally(), LoadTally()
 
         self._keeper = DefinitionsKeeper(self.streams, self._log, Receivers())
         self.definitions = Definitions(self._keeper, secret_grace_s=settings.secret_grace_s)
@@ -221,6 +225,7 @@ class House(Service):
             arrived_until=self.clock.raise_floor,
             open_index=lambda n: RocksClaimIndex(self.settings.data_dir / "claims" / f"{n:03d}"),
             crash=crash,
+            tally=self._cut_tally,
         )
         owned = OwnedPartitions(self.app, EVENTS, lambda n: MappedPartition(room, n).open())
         map_events(self.streams, owned)
@@ -245,6 +250,7 @@ class House(Service):
             staging=staging,
             crash=crash,
             failed_files_retention_s=self.settings.failed_files_retention_s,
+            tally=self._load_tally,
         )
         owned = OwnedPartitions(self.app, FILES, lambda n: FiledPartition(room, self._files_table, n).open())
         upload_files(self.streams, owned)
@@ -270,9 +276,36 @@ class House(Service):
             map_sample=self._map_sample,
             is_admin=self._is_admin,
             tail=self._tails.open,
+            scrape=self._scrapes().text,
+            may_scrape=may_scrape(self.settings.host, _given(self.settings.metrics_token), self._is_admin),
             clock=self.clock,
             public_url=self.settings.public_url,
             bodies=BodyReader(self.settings.request_bytes_max),
+            tally=self._door_tally,
+        )
+
+    def _scrapes(self) -> Scrapes:
+        settings = self.settings
+        return Scrapes(
+            Sources(
+                receivers=lambda: self._keeper.receivers,
+                ready=self.ready,
+                log=self._log,
+                free_bytes=self._free_bytes,
+                door=self._door_tally,
+                ingest=self.ingest,
+                cuts=self._cut_tally,
+                loads=self._load_tally,
+                templates=self._evaluator.tally,
+                suspended=self._mappers.suspended,
+                mapped=self._mapped,
+                buffered=self._buffered,
+                filed=self._filed,
+                dead=self._dead,
+                log_bytes_max=settings.log_bytes_max,
+                in_flight_bytes_max=settings.in_flight_bytes_max,
+                disk_reserve_bytes=settings.disk_reserve_bytes,
+            )
         )
 
     def _is_admin(self, token: str) -> bool:

@@ -14,6 +14,7 @@ from app.errors import LogFailed, LogFull
 from app.model.event import Event, encode_pack
 from app.model.receiver import Receiver
 from app.streams import EVENTS, Streams
+from app.tallies import IngestTally
 from app.transports.log import Log, NewRecord
 
 PACK_BYTES_MAX = 1_000_000
@@ -144,6 +145,7 @@ class Ingest:
         self._free_bytes = free_bytes
         self._free_bytes_left = 0
         self._in_flight_bytes = 0
+        self.tally = IngestTally()
         self._log_bytes = 0
         self._log_bytes_asked_s = float("-inf")
         self._spread = Lane(Sticky(streams.partitions).choose, log, revision)
@@ -156,6 +158,7 @@ class Ingest:
         Raises LogFull when too much is in flight, or the log or the disk has reached its limit: try again later.
         Raises LogFailed when the log cannot be written.
         """
+        begun_s = time.perf_counter()
         size_bytes = sum(event.size_bytes for event in events)
         await self._make_sure_of_room(size_bytes)
         self._in_flight_bytes += size_bytes
@@ -164,6 +167,12 @@ class Ingest:
         finally:
             self._in_flight_bytes -= size_bytes
         self._crash.reach("accepted")
+        self.tally.add(receiver.uid, len(events), size_bytes, time.perf_counter() - begun_s)
+
+    @property
+    def in_flight_bytes(self) -> int:
+        """Of events that wait for the log."""
+        return self._in_flight_bytes
 
     async def flush(self, exports: Iterable[str]) -> None:
         """Have all that was accepted for these exports (uids) loaded soon; durable when it returns.

@@ -39,6 +39,7 @@ class Settings(BaseSettings):
     staging: str = ""
     api_token: SecretStr | None = None
     admin_token: SecretStr | None = None
+    metrics_token: SecretStr | None = None
     public_url: str = ""
     worker_url: str = ""
     secret_grace_s: Annotated[float, Field(ge=0, le=SECRET_GRACE_MAX_S)] = 24 * 3600.0
@@ -77,7 +78,7 @@ class Settings(BaseSettings):
         """Whether the log is a Kafka cluster, so that there may be several workers."""
         return self.broker.startswith(KAFKA)
 
-    @field_validator("api_token", "admin_token")
+    @field_validator("api_token", "admin_token", "metrics_token")
     @classmethod
     def _token_is_usable(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and (not value.get_secret_value() or " " in value.get_secret_value()):

@@ -143,6 +143,10 @@ class StandingLetters:
         for offset in [offset for offset, replay in self.replays.items() if self._is_deleted(replay.command.export)]:
             del self.replays[offset]
 
+    def counts(self) -> list[tuple[str, int]]:
+        """How many letters of each export (uid) stand."""
+        return [(export, len(letters.by_id)) for export, letters in self.exports.items()]
+
     def needed_from(self) -> int:
         """The offset before which no record is needed, but to know what was told."""
         firsts = [next(iter(letters.by_id.values())).offset for letters in self.exports.values() if letters.by_id]

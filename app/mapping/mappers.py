@@ -19,23 +19,28 @@ class Mappers:
 
     def __init__(self, evaluator: TemplateEvaluator) -> None:
         self._evaluator = evaluator
-        self._ready: OrderedDict[tuple[str, int], RowMapper] = OrderedDict()
+        self._ready: OrderedDict[tuple[str, int], tuple[RowMapper, Account]] = OrderedDict()
 
     def of(self, export: Export) -> RowMapper:
         """Ready to map."""
         key = export.uid, export.mapping_number
-        mapper = self._ready.get(key)
-        if mapper is None:
-            mapper = self._ready[key] = self._compiled(export, f"export {export.uid}")
+        ready = self._ready.get(key)
+        if ready is None:
+            account = Account(f"export {export.uid}")
+            ready = self._ready[key] = self._compiled(export, account), account
             if len(self._ready) > READY_MAX:
                 self._ready.popitem(last=False)
         else:
             self._ready.move_to_end(key)
-        return mapper
+        return ready[0]
 
     def for_sample(self, export: Export) -> RowMapper:
         """Maps the same way, once, and not on the export's account."""
-        return self._compiled(export, "a sample")
+        return self._compiled(export, Account("a sample"))
 
-    def _compiled(self, export: Export, account: str) -> RowMapper:
-        return compile_mapping(export.mapping, self._evaluator, Account(account))
+    def suspended(self) -> set[tuple[str, int]]:
+        """The exports (uids) and numbers of the mappings whose templates are suspended now."""
+        return {key for key, (_, account) in self._ready.items() if account.refusal is not None}
+
+    def _compiled(self, export: Export, account: Account) -> RowMapper:
+        return compile_mapping(export.mapping, self._evaluator, account)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from typing import NamedTuple
 
 import msgspec
 
@@ -26,6 +27,14 @@ class BufferStats(msgspec.Struct, frozen=True):
     slices: int
     opened_us: int
     mapping_number: int
+
+
+class BufferSize(NamedTuple):
+    """How much an export has buffered; `opened_us` is 0 if it is nothing."""
+
+    rows: int
+    bytes: int
+    opened_us: int
 
 
 class Definitions(msgspec.Struct, frozen=True):
@@ -87,6 +96,10 @@ class Buffer:
         self.slices.clear()
         self.rows = self.bytes = 0
         return file
+
+    def size(self) -> BufferSize:
+        """As it is now."""
+        return BufferSize(self.rows, self.bytes, self.opened_us if self.slices else 0)
 
     def stats(self) -> BufferStats:
         """As the table of buffers keeps them."""
@@ -167,6 +180,10 @@ class Buffers:
                 remapped = _is_remapped(export, buffer)
                 times.append(0 if remapped else buffer.opened_us + int(export.conditions.time_s * US_PER_S))
         return min(times, default=None)
+
+    def sizes(self) -> list[tuple[str, BufferSize]]:
+        """Of all exports (uids)."""
+        return [(uid, buffer.size()) for uid, buffer in self._buffers.items()]
 
     def stats(self, export_uid: str) -> BufferStats:
         """Of one export."""

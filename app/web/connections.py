@@ -18,6 +18,7 @@ from app.web.errors import (
     RequestMalformed,
     Unexpected,
 )
+from app.web.request_ids import REQUEST_ID
 from app.web.sender import LINE_BYTES_MAX
 
 Refuse = Callable[[Refusal, web.BaseRequest], web.Response]
@@ -26,11 +27,12 @@ Refuse = Callable[[Refusal, web.BaseRequest], web.Response]
 class Connection(web.RequestHandler):
     """One client's connection."""
 
-    __slots__ = ("_refuse",)
+    __slots__ = ("_refuse", "_refused_id")
 
     def __init__(self, server: "ConnectionServer", refuse: Refuse) -> None:
         super().__init__(server, loop=server.loop, **server.options)
         self._refuse = refuse
+        self._refused_id = ""
 
     def handle_error(
         self,
@@ -40,10 +42,19 @@ class Connection(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """What could not be read, or failed outside every view. The connection ends with it."""
-        super().handle_error(request, status, exc, message)  # writes to the log
         response = self._refuse(_unreadable(exc), request)
+        self._refused_id = response.headers[REQUEST_ID]
+        super().handle_error(request, status, exc, message)  # writes to the log
         response.force_close()
         return response
+
+    def log_exception(self, *args: Any, **kw: Any) -> None:
+        """Name the answer's id, if there is one."""
+        if self._refused_id:
+            text, *values = args
+            args = (f"{text}, request %s", *values, self._refused_id)
+            kw["extra"] = {"request_id": self._refused_id}
+        super().log_exception(*args, **kw)
 
     def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None

@@ -18,6 +18,7 @@ from app.model.file_status import FileStatus
 from app.model.receiver import Deduplication, Receiver
 from app.model.row import Row
 from app.model.task import Task
+from app.tallies import DoorTally
 from app.web.body import BodyReader
 from app.web.forwarder import Forwarder
 from tables.tails import Tail
@@ -148,7 +149,8 @@ class Doors:
 
     `check_template` raises MappingFailed when a template's program cannot work, whatever the event. `map_sample` maps
     one event as the export would, and stores nothing. `is_admin` compares a token with the admin's in constant time.
-    `tail` listens to a receiver, unless too many listen.
+    `tail` listens to a receiver, unless too many listen. `scrape` gives all metrics to whom `may_scrape` lets, by his
+    token (empty if he has none).
     """
 
     definitions: Definitions
@@ -162,7 +164,10 @@ class Doors:
     map_sample: Callable[[Export, Event], Awaitable[Row | MappingFailed]]
     is_admin: Callable[[str], bool]
     tail: Callable[[Receiver], Awaitable[Tail | None]]
+    scrape: Callable[[], Awaitable[bytes]]
+    may_scrape: Callable[[str], bool]
     clock: Clock
     public_url: str
+    tally: DoorTally = field(default_factory=DoorTally)
     forwarder: Forwarder = field(default_factory=Forwarder)
     bodies: BodyReader = field(default_factory=lambda: BodyReader(MIB))

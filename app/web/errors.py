@@ -28,6 +28,11 @@ from app.errors import DefinitionRefused, LoadFailed, LogFailed
 class Refusal(Exception):
     """A request gets no success."""
 
+    @property
+    def reason(self) -> str:
+        """A stable word, for those who count refusals."""
+        return _word(type(self))
+
 
 class PathUnknown(Refusal):
     """Nothing is at this address."""
@@ -107,6 +112,20 @@ class ClientGone(Refusal):
 
 class Unexpected(Refusal):
     """A fault of ours; what it was stands in the log."""
+
+
+def reason_of(error: Exception) -> str:
+    """A stable word for any of `ANSWERED`."""
+    match error:
+        case Refusal():
+            return error.reason
+        case DefinitionRefused():
+            return error.rule
+    return _word(type(error))
+
+
+def _word(kind: type) -> str:
+    return kind.__name__[0].lower() + kind.__name__[1:]
 
 
 ANSWERED = (Refusal, LogFailed, LoadFailed, DefinitionRefused)  # what an API's form of errors must know

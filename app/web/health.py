@@ -1,12 +1,13 @@
-"""The house's own addresses: is it alive, is it ready, what is here."""
+"""The house's own addresses: is it alive, is it ready, what is here, how does it do."""
 
 import json
 from http import HTTPStatus
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from app.web.doors import Doors
 from app.web.errors import ExpectationUnknown, MethodUnknown, PathUnknown
+from app.web.metrics import ScrapeRefused, metrics
 from app.web.views import Api, Route
 
 RETRY_AFTER_S = "1"
@@ -31,7 +32,7 @@ async def ready(doors: Doors, request: web.Request) -> web.Response:
 async def index(doors: Doors, request: web.Request) -> web.Response:
     """`GET /`: what is here."""
     del request
-    urls = {"buffer": "/v1", "health": "/health-check", "ready": "/ready"}
+    urls = {"buffer": "/v1", "health": "/health-check", "ready": "/ready", "metrics": "/metrics"}
     return _json(HTTPStatus.OK, {"product": "forebay", **{name: doors.public_url + url for name, url in urls.items()}})
 
 
@@ -43,6 +44,11 @@ def encode_error(error: Exception, request: web.BaseRequest, request_id: str) ->
         case MethodUnknown():
             answer = _refused(HTTPStatus.METHOD_NOT_ALLOWED, f"Only {error} may be used here.")
             answer.headers["Allow"] = str(error)
+            return answer
+        case ScrapeRefused():
+            message = "The header Authorization must be Bearer and the metrics token, or the admin token."
+            answer = _refused(HTTPStatus.UNAUTHORIZED, message)
+            answer.headers[hdrs.WWW_AUTHENTICATE] = "Bearer"
             return answer
         case ExpectationUnknown():
             return _refused(HTTPStatus.EXPECTATION_FAILED, "The header Expect may only be 100-continue.")
@@ -62,5 +68,6 @@ ROUTES = (
     Route("GET", "/", index, always=True),
     Route("GET", "/health-check", health_check, always=True),
     Route("GET", "/ready", ready, always=True),
+    Route("GET", "/metrics", metrics, always=True),
 )
 HEALTH = Api(prefix="", routes=ROUTES, encode_error=encode_error)

@@ -3,6 +3,9 @@
 import os
 import string
 
+from multidict import istr
+
+REQUEST_ID = istr("X-Request-Id")
 _ALPHABET = (string.digits + string.ascii_letters).encode()
 _FAIR = 256 - 256 % len(_ALPHABET)  # bytes from here on would prefer some characters
 _TO_CHARACTER = bytes(_ALPHABET[byte % len(_ALPHABET)] for byte in range(256))

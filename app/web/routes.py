@@ -8,6 +8,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from faust.web.drivers.aiohttp import Web
 
+from app.tallies import DoorTally
 from app.web.buffer.routes import BUFFER
 from app.web.connections import ConnectionRunner
 from app.web.doors import Doors
@@ -16,7 +17,7 @@ from app.web.health import HEALTH
 from app.web.house.routes import HOUSE
 from app.web.request_ids import RequestIds
 from app.web.sender import LINE_BYTES_MAX
-from app.web.views import Api, named, views_of
+from app.web.views import UNKNOWN, Api, named, views_of
 
 APIS = (BUFFER, HOUSE, HEALTH)  # health last: its unknown paths are those that no API's prefix bears
 
@@ -30,16 +31,19 @@ def install(app: faust.App, doors: Doors) -> None:
         for view in views_of(api, doors):
             app.web.add_view(view)
     driver = cast("Web", app.web)
-    driver._runner = runner_of(driver.web_app)  # noqa: SLF001 -- Faust makes one, and asks nobody how
+    driver._runner = runner_of(driver.web_app, doors.tally)  # noqa: SLF001 -- Faust makes one, and asks nobody how
 
 
-def runner_of(application: web.Application) -> ConnectionRunner:
+def runner_of(application: web.Application, tally: DoorTally) -> ConnectionRunner:
     """What serves the application: also what never comes to a view is answered in the form of an API."""
     ids = RequestIds()
 
     def refuse(error: Refusal, request: web.BaseRequest) -> web.Response:
         request_id, api = ids.new(), _api_of(error, request)
-        return named(api, api.encode_error(error, request, request_id), request_id)
+        response = api.encode_error(error, request, request_id)
+        tally.answered[UNKNOWN, UNKNOWN, response.status] += 1
+        tally.refused[UNKNOWN, response.status, error.reason] += 1
+        return named(api, response, request_id)
 
     return ConnectionRunner(application, refuse)
 

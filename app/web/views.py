@@ -4,22 +4,23 @@ import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, ClassVar, TypeVar
 
 from aiohttp import hdrs, web
 from faust.web.views import View
-from multidict import istr
 
 from app.web.doors import Doors
-from app.web.errors import ANSWERED, Elsewhere, MethodUnknown, NotReady, PathUnknown, Unexpected
+from app.web.errors import ANSWERED, Elsewhere, MethodUnknown, NotReady, PathUnknown, Unexpected, reason_of
 from app.web.operation import Operation
-from app.web.request_ids import RequestIds
+from app.web.request_ids import REQUEST_ID, RequestIds
 
 logger = logging.getLogger(__name__)
 
-REQUEST_ID = istr("X-Request-Id")
 Handler = Callable[[Doors, web.Request], Awaitable[web.StreamResponse]]
 A = TypeVar("A", bound=web.StreamResponse)
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+UNKNOWN = "unknown"
 _PART = re.compile(r"\{(\w+)\}")  # of a path; aiohttp's own pattern for it takes no braces
 ErrorEncoder = Callable[[Exception, web.BaseRequest, str], web.Response]
 
@@ -65,6 +66,7 @@ class PathView(View):
 
     api: ClassVar[Api]
     doors: ClassVar[Doors]
+    listed_as: ClassVar[str]
     routes: ClassVar[Mapping[str, Route]]
     request_ids: ClassVar[RequestIds]
 
@@ -74,16 +76,30 @@ class PathView(View):
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         """Answer, whatever happens."""
-        request_id = self.request_ids.new()
+        request_id, tally = self.request_ids.new(), self.doors.tally
         response: web.StreamResponse
+        tally.in_flight += 1
         try:
             response = await self.answer(request)
         except ANSWERED as error:
-            response = self.api.encode_error(error, request, request_id)
+            response = self._refuse(error, request, request_id)
         except Exception:
-            logger.exception("request %s failed: %s %s", request_id, request.method, self.view_path)  # no secret
-            response = self.api.encode_error(Unexpected(), request, request_id)
+            named_id = {"request_id": request_id}
+            logger.exception("request %s failed: %s %s", request_id, request.method, self.listed_as, extra=named_id)
+            response = self._refuse(Unexpected(), request, request_id)
+        finally:
+            tally.in_flight -= 1
+        method = request.method if request.method in METHODS else UNKNOWN
+        tally.answered[self.listed_as, method, response.status] += 1
         return named(self.api, response, request_id)
+
+    def _refuse(self, error: Exception, request: web.Request, request_id: str) -> web.Response:
+        response, reason = self.api.encode_error(error, request, request_id), reason_of(error)
+        self.doors.tally.refused[self.listed_as, response.status, reason] += 1
+        if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR and logger.isEnabledFor(logging.INFO):
+            text = "request %s to %s is answered %s: %s"
+            logger.info(text, request_id, self.listed_as, response.status, reason, extra={"request_id": request_id})
+        return response
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Let the method's handler answer."""
@@ -110,8 +126,8 @@ def views_of(api: Api, doors: Doors) -> Iterable[type[PathView]]:
     """One view for each path of the API, and one for all unknown paths below its prefix."""
     ids = RequestIds()
     for path in dict.fromkeys(route.path for route in api.routes):
-        yield _view(api, doors, _PART.sub(r"{\1:[^/]+}", path), ids, _methods(api, path))
-    yield _view(api, doors, f"{api.prefix}/{{unknown:(?s:.*)}}", ids, {})
+        yield _view(api, doors, path, _PART.sub(r"{\1:[^/]+}", path), ids, _methods(api, path))
+    yield _view(api, doors, UNKNOWN, f"{api.prefix}/{{unknown:(?s:.*)}}", ids, {})
 
 
 def _methods(api: Api, path: str) -> dict[str, Route]:
@@ -121,6 +137,9 @@ def _methods(api: Api, path: str) -> dict[str, Route]:
     return routes
 
 
-def _view(api: Api, doors: Doors, path: str, ids: RequestIds, routes: Mapping[str, Route]) -> type[PathView]:
-    members: dict[str, Any] = {"api": api, "doors": doors, "routes": routes, "request_ids": ids}
+def _view(  # noqa: PLR0913 -- what a class is made of
+    api: Api, doors: Doors, listed_as: str, path: str, ids: RequestIds, routes: Mapping[str, Route]
+) -> type[PathView]:
+    """`listed_as` names it in logs and metrics: the path as it is listed, which holds no secret."""
+    members: dict[str, Any] = {"api": api, "doors": doors, "listed_as": listed_as, "routes": routes, "request_ids": ids}
     return type("PathView", (PathView,), {**members, "view_name": path, "view_path": path})

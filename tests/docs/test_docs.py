@@ -5,11 +5,13 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+import yaml
 
 from app import errors
+from app.scrape import METRICS
 from app.settings import Settings
 from app.web.buffer.error_names import ERRORS
-from tests.docs.pages import DOCS, PAGES, README, ROOT, anchors, links, rows
+from tests.docs.pages import DOCS, PAGES, README, ROOT, anchors, blocks, links, rows
 
 CHANGELOG = ROOT / "CHANGELOG.md"
 OPERATIONS = DOCS / "operations.md"
@@ -116,6 +118,26 @@ def test_the_limits_are_those_of_the_code() -> None:
             constant = getattr(module, name.strip("`"), None)
             if isinstance(constant, int | float):
                 assert constant == float(value.replace(" ", "")) * _UNITS.get(unit, 1), name
+
+
+def test_the_metrics_are_those_of_the_code() -> None:
+    said = [
+        (name.strip("`"), kind, tuple(re.findall(r"`(\w+)`", labels)), what)
+        for name, kind, labels, what in rows(OPERATIONS, "Metrics")
+        if name.startswith("`forebay_")
+    ]
+    assert said == [(spec.name, spec.kind, spec.labels, spec.help) for spec, _ in METRICS]
+
+
+def test_the_alerts_speak_of_metrics_that_there_are() -> None:
+    (rules,) = [block for block in map(yaml.safe_load, blocks(OPERATIONS, "yaml")) if "groups" in block]
+    expressions = [rule["expr"] for group in rules["groups"] for rule in group["rules"]]
+    named = {name for text in expressions for name in re.findall(r"\bforebay_\w+", text)}
+    labels = {label for text in expressions for label in re.findall(r"(\w+)=~?\"", text)} - {"job"}
+    known = {spec.name + ("_bucket" if spec.kind == "histogram" else "") for spec, _ in METRICS}
+    assert named
+    assert named <= known
+    assert labels <= {label for spec, _ in METRICS for label in spec.labels}
 
 
 def each_of(units: str) -> list[str]:

@@ -25,6 +25,7 @@ from tables.tails import Tail
 
 TOKEN = "dev-token"
 ADMIN_TOKEN = "admin-token"
+METRICS_TOKEN = "metrics-token"
 PROJECT = 7
 SECRET = "s" * 48
 CREATED_US = 1_672_531_200_123_456  # 2023-01-01T00:00:00.123456Z
@@ -237,6 +238,8 @@ class House:
             map_sample=_map_sample,
             is_admin=lambda token: token == ADMIN_TOKEN,
             tail=self._tail,
+            scrape=self._scrape,
+            may_scrape=lambda token: token == METRICS_TOKEN,
             clock=self.clock,
             public_url=PUBLIC_URL,
             bodies=BodyReader(MIB, s_max=0.5, unfinished_bytes_max=4 * MIB),
@@ -245,6 +248,9 @@ class House:
     async def _ledger_of(self, receiver: Receiver) -> dict[str, object]:
         assert receiver in self.definitions.known.values()
         return msgspec.to_builtins(self.ledger)
+
+    async def _scrape(self) -> bytes:
+        return b"forebay_ready 1.0\n"
 
     async def _tail(self, receiver: Receiver) -> Tail | None:
         if len(self.tails) >= self.tails_max:

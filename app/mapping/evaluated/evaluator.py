@@ -11,6 +11,7 @@ from app.mapping.evaluated.process import Process, ProcessDied
 from app.mapping.evaluated.turns import Turns
 from app.mapping.evaluated.wire import Done, Failed, Limits, Request, Values
 from app.model.column import Template
+from app.tallies import TemplateTally
 
 MIB = 2**20
 LANGUAGE = "jsonnet"
@@ -64,6 +65,7 @@ class Evaluator:
         self._sleep = sleep
         self._pause_s = 0.0
         self._closed = False
+        self.tally = TemplateTally()
 
     async def evaluate(
         self, templates: Sequence[Template], events: Sequence[Arrived], account: Account | None = None
@@ -85,10 +87,12 @@ class Evaluator:
             done = await self._exchange(request, account.name, collected)
             account.waste(done.wasted_s)
             collected.close_turn(len(rest), done.reason)
+            self.tally.evaluated += collected.count - answered
             tries = tries + 1 if collected.count == answered else 0
             if tries == _TRIES_MAX:
                 collected.close_turn(1, _LOST)
                 tries = 0
+        self.tally.late += collected.late
         return collected.results()
 
     async def check(self, template: Template) -> None:
@@ -123,6 +127,7 @@ class Evaluator:
             except ProcessDied as error:
                 if process is not None:
                     await process.kill()
+                self.tally.processes_lost += 1
                 await self._pause(error)
                 return Done(is_lost=True)
             except BaseException:
@@ -167,6 +172,7 @@ class _Collected:
         self._turn: dict[int, Result] = {}
         self._results_bytes_max = results_bytes_max
         self._room = results_bytes_max + sum(len(arrived.event.body) for arrived in events)
+        self.late = 0
 
     @property
     def count(self) -> int:
@@ -194,6 +200,7 @@ class _Collected:
             return
         if isinstance(answer, Failed):
             self._turn[answer.index] = MappingFailed(answer.reason)
+            self.late += answer.is_late
             return
         size = sum(len(value) for value in answer.values)
         if size > self._room:

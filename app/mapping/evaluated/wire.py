@@ -47,10 +47,11 @@ class Values(msgspec.Struct, frozen=True, array_like=True, tag="values"):
 
 
 class Failed(msgspec.Struct, frozen=True, array_like=True, tag="failed"):
-    """Why the event at `index` has no values."""
+    """Why the event at `index` has no values. `is_late`: its time was over."""
 
     index: int
     reason: str
+    is_late: bool = False
 
 
 class Done(msgspec.Struct, frozen=True, array_like=True, tag="done"):

@@ -214,7 +214,8 @@ class Zygote:
         took_s = cpu_s - slate.cpu_s
         slate.wasted_s += max(0.0, took_s - limits.event_free_s) + time.process_time() - self._forked_s
         if status != 0 and self._is_to_blame(status, took_s):
-            write_all(OUT, encode_frame(Failed(slate.done, death(status, self._stderr, limits))))
+            is_late = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGPROF
+            write_all(OUT, encode_frame(Failed(slate.done, death(status, self._stderr, limits), is_late)))
             slate.done += 1
         slate.cpu_s = 0.0
         slate.save()

@@ -28,6 +28,11 @@ class BufferRefusal(errors.Refusal):
         self.status = status
         self.name = name
 
+    @property
+    def reason(self) -> str:
+        """Its name."""
+        return self.name
+
 
 def bad_request(message: str) -> BufferRefusal:
     """What was sent has the right form and cannot be."""

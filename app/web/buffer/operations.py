@@ -35,8 +35,8 @@ from app.web.buffer.tail import NOW
 from app.web.lines import CONTENT_TYPE
 from app.web.openapi import Contract
 from app.web.operation import Answer, Operation, Parameter, RequestBody
+from app.web.request_ids import REQUEST_ID
 from app.web.sender import LINE_BYTES_MAX
-from app.web.views import REQUEST_ID
 
 CONFIGURATION, IMPORT, DATA = "configuration", "import", "data"
 

@@ -25,6 +25,11 @@ class HouseRefusal(errors.Refusal):
         self.name = name
         self.headers = headers or {}
 
+    @property
+    def reason(self) -> str:
+        """Its name."""
+        return self.name
+
 
 def encode_error(error: Exception, request: web.BaseRequest, request_id: str) -> web.Response:
     """`{"statusCode", "error", "message"}`."""

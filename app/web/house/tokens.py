@@ -5,11 +5,10 @@ from pydantic import BaseModel, ValidationError
 
 from app.model.api_token import ApiToken
 from app.model.times import iso_ms
+from app.web.bearer import bearer_token
 from app.web.doors import Doors
 from app.web.house.errors import HouseRefusal
 from app.web.house.payloads import CreateTokenPayload, NewTokenAnswer, TokenAnswer, TokensAnswer
-
-_SCHEME = "bearer"
 
 
 async def list_tokens(doors: Doors, request: web.Request) -> web.Response:
@@ -36,8 +35,7 @@ async def revoke_token(doors: Doors, request: web.Request) -> web.Response:
 
 def _authorize(doors: Doors, request: web.Request) -> None:
     """Raises HouseRefusal unless the request has the admin token."""
-    scheme, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
-    if scheme.lower() != _SCHEME or not doors.is_admin(token.strip()):
+    if not doors.is_admin(bearer_token(request)):
         message = "The header Authorization must be Bearer and the admin token."
         raise HouseRefusal(401, "unauthorized", message, {hdrs.WWW_AUTHENTICATE: "Bearer"})
 
