@@ -4,10 +4,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ROUNDS ?= 200
+N ?= 100000
 EXAMPLES ?= 500
 SEED ?=
 
-.PHONY: run test test-kafka lint bench demo crash fuzz format clean
+.PHONY: run test test-kafka lint bench demo differential crash fuzz format clean
 
 $(VENV)/installed: pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -46,6 +47,9 @@ crash: $(VENV)/installed-dev      ## kill -9 and look: make crash ROUNDS=500 [SE
 
 fuzz: $(VENV)/installed-dev       ## what the API's document promises, asked of a server: make fuzz EXAMPLES=500 [SEED=17]
 	$(BIN)/python -m tests.fuzz.run --examples $(EXAMPLES) $(if $(SEED),--seed $(SEED))
+
+differential: $(VENV)/installed-dev ## compiled templates against the interpreter: make differential N=1000000 [SEED=17]
+	$(BIN)/python -m tests.mapping.differential --comparisons $(N) $(if $(SEED),--seed $(SEED))
 
 bench: $(VENV)/installed-dev      ## ratios against baselines in the same run: make bench [QUICK=1] [WHAT="map agent"]
 	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(WHAT)

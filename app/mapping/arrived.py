@@ -80,9 +80,10 @@ class Arrived:
     @property
     def body_parsed(self) -> Any:
         """The body's JSON value, or its form with brackets kept in the names. Raises MappingFailed."""
-        if self._body_parsed is None:
-            self._body_parsed = _outcome(self._parse)
-        return _value(self._body_parsed)
+        outcome = self._body_parsed
+        if outcome is None:
+            outcome = self._body_parsed = _outcome(self._parse)
+        return outcome[0] if outcome[1] is None else _value(outcome)
 
     @property
     def body_nested(self) -> Any:

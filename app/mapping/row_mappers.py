@@ -115,7 +115,8 @@ class TemplateMapper:
         room = COMPUTED_BYTES_MAX + sum(len(arrived.event.body) for arrived in events) * len(self._getters)
         until, stint = time.monotonic() + COMPUTED_AT_ONCE_S, _Stint()
         for row in self._rows(events, given_up):
-            room -= 0 if isinstance(row, MappingFailed) else _characters(row)
+            if not isinstance(row, MappingFailed):
+                room -= sum(map(len, row))
             results.append(row if room >= 0 else _too_large())
             stint.rows += 1
             if time.monotonic() > until:
@@ -124,15 +125,15 @@ class TemplateMapper:
                 until, stint = time.monotonic() + COMPUTED_AT_ONCE_S, _Stint()
         if self._rest is not None:
             await self._rest.complete(results, events)
-        for at, row in zip(given_up, await self._evaluated(events, given_up), strict=True):
-            results[at] = row
+        for at, interpreted in zip(given_up, await self._evaluated(events, given_up), strict=True):
+            results[at] = interpreted
         return results
 
-    def _rows(self, events: Sequence[Arrived], given_up: list[int]) -> Iterator[Result]:
+    def _rows(self, events: Sequence[Arrived], given_up: list[int]) -> Iterator[tuple[str, ...] | MappingFailed]:
         getters = self._getters
         for at, arrived in enumerate(events):
             try:
-                row: Result = tuple([get(arrived) for get in getters])
+                row: tuple[str, ...] | MappingFailed = tuple([get(arrived) for get in getters])
             except MappingFailed as failure:
                 row = self._static_failure(arrived) or failure
             except GaveUp:
@@ -160,10 +161,6 @@ class _Stint:
     def wasted_s(self) -> float:
         """See `Account`."""
         return max(0.0, time.thread_time() - self._begun_s - self.rows * EVENT_FREE_S)
-
-
-def _characters(row: Row) -> int:
-    return sum(len(value) for value in row if value is not None)
 
 
 def _too_large() -> MappingFailed:

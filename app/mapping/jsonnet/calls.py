@@ -94,10 +94,11 @@ def _call_native(compilation: Compilation, native: Native, node: Call, scope: Sc
         for argument in node.arguments:
             compilation.code(argument.value, scope)  # to be checked, though nobody will ask for it
         return _failing(str(failure))
-    if native is GLOBALS["Body"] and isinstance(bound[0], Constant) and isinstance(bound[0].value, str):
-        bound[0] = bound[0].value
-    if native is GLOBALS["Body"] and isinstance(bound[0], str) and not isinstance(bound[1], Node):
-        return body_at(bound[0])
+    if native is GLOBALS["Body"]:
+        path, default = bound
+        path = path.value if isinstance(path, Constant) else path
+        if isinstance(path, str):
+            return body_at(path, compilation.code(default, scope) if isinstance(default, Node) else None)
     codes = [
         _argument(compilation, value, scope, is_lazy=name in native.lazy)
         for name, value in zip(native.names, bound, strict=True)

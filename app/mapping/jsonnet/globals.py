@@ -71,27 +71,31 @@ def _body_str(run: Run) -> str:
     return run.arrived.body_text
 
 
-def body_at(path: str) -> Code:
-    """`Body(path)` of a path that is known beforehand."""
+def body_at(path: str, default: Code | None) -> Code:
+    """`Body(path, default)` of a path that is known beforehand."""
+    otherwise = default or _not_found(path)
     steps = parse_path(path)
     if len(steps) == 1 and isinstance(steps[0], str):
-        return _body_at_key(steps[0], path)
+        return _body_at_key(steps[0], otherwise)
 
     def at_path(frame: Frame) -> Any:
         value = look_up(frame[RUN].arrived.body_parsed, steps)
-        if value is MISSING:
-            raise MappingFailed(f'path "{path}" not found in the body')
-        return value
+        return otherwise(frame) if value is MISSING else value
 
     return at_path
 
 
-def _body_at_key(key: str, path: str) -> Code:
+def _not_found(path: str) -> Code:
+    def fail(_frame: Frame) -> Any:
+        raise MappingFailed(f'path "{path}" not found in the body')
+
+    return fail
+
+
+def _body_at_key(key: str, otherwise: Code) -> Code:
     def at_key(frame: Frame) -> Any:
         body = frame[RUN].arrived.body_parsed
-        if type(body) is dict and key in body:
-            return body[key]
-        raise MappingFailed(f'path "{path}" not found in the body')
+        return body[key] if type(body) is dict and key in body else otherwise(frame)
 
     return at_key
 

@@ -18,7 +18,7 @@ _BLANK = re.compile(r"[ \t\r\n]+|(?:#|//)[^\n]*")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _DIGITS = r"[0-9](?:_?[0-9])*"
 _NUMBER = re.compile(rf"(?:0|[1-9](?:_?[0-9])*)(\.{_DIGITS})?([eE][+-]?{_DIGITS})?")
-_OPERATOR = re.compile(r"[!$:~+\-&|^=<>*/%]+")
+_OPERATOR = re.compile(r"[!$:~+\-&|^=<>*/%]{1,8}")  # none is longer than 4
 _NO_OPERATOR = re.compile(r"//|/\*|\|\|\|")
 _BRACKETS = "{}[](),.;"
 

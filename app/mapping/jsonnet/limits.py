@@ -3,6 +3,7 @@
 from app.mapping.jsonnet.outcomes import GaveUp
 
 NESTING_MAX = 60  # levels of a program; each needs some of Python's 1000 frames
+CHAIN_MAX = 100  # links of `a.b.c`, `a * b * c`; a chain of `+` may be longer
 STEPS_MAX = 200_000  # an event; a step is one node of the program, or about as much work: tens of milliseconds in all
 STRING_CHARACTERS_MAX = 4_194_304
 CHARACTERS_PER_STEP = 256

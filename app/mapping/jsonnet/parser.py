@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from app.mapping.jsonnet.limits import NESTING_MAX
+from app.mapping.jsonnet.limits import CHAIN_MAX, NESTING_MAX
 from app.mapping.jsonnet.literals import BadEscape, unescape
 from app.mapping.jsonnet.outcomes import Outside, Refused
 from app.mapping.jsonnet.syntax import (
@@ -254,9 +254,12 @@ class Parser(Cursor):
         if token.kind is Kind.VERBATIM:
             return token.text
         try:
-            return unescape(token.text)
+            text = unescape(token.text)
         except BadEscape as error:
             raise self.refused(token, str(error)) from None
+        if "\x00" in text:
+            raise Outside("NUL, which the interpreter loses here and there")
+        return text
 
     def _number(self, token: Token) -> Node:
         number = float(token.text)
@@ -302,7 +305,7 @@ class Parser(Cursor):
     # what follows an operand
 
     def _postfixes(self, tree: Node) -> Node:
-        while True:
+        for _ in range(CHAIN_MAX):
             if self.take_if_mark("."):
                 tree = Index(tree, Constant(self.expect_name()))
             elif self.take_if_mark("["):
@@ -310,9 +313,10 @@ class Parser(Cursor):
             elif self.take_if_mark("("):
                 tree = self._call(tree)
             elif self.take_if_mark("{"):
-                tree = sum_of(tree, self.object_behind_brace())
+                tree = Sum((tree, self.object_behind_brace()))
             else:
                 return tree
+        raise Outside("too long a chain")
 
     def _call(self, function: Node) -> Node:
         token = self.token
@@ -353,7 +357,7 @@ class Parser(Cursor):
     # operators
 
     def _infixes(self, left: Node, loosest: int) -> Node:
-        while True:
+        for _ in range(CHAIN_MAX):
             token = self.token
             if token.kind is not Kind.OPERATOR and not token.is_mark("in"):
                 return left
@@ -364,18 +368,22 @@ class Parser(Cursor):
                 raise self.refused(token, f"not a binary operator: {token.text}")
             if binding >= loosest:
                 return left
+            left = self._sum(left, binding) if token.is_operator("+") else self._binary(left, binding)
+        raise Outside("too long a chain")
+
+    def _sum(self, left: Node, binding: int) -> Node:
+        terms = [left]
+        while self.token.is_operator("+"):
             self.take()
-            if token.text == "in" and self.token.is_mark("super"):
-                super_ = self.take()
-                left = InSuper(left, super_.begin, super_.end)
-                continue
-            right = self.expression(binding)
-            left = sum_of(left, right) if token.text == "+" else Binary(token.text, left, right)
+            terms.append(self.expression(binding))
+        return Sum(tuple(terms))
 
-
-def sum_of(left: Node, right: Node) -> Node:
-    """`left + right`."""
-    return Sum((*left.terms, right)) if isinstance(left, Sum) else Sum((left, right))
+    def _binary(self, left: Node, binding: int) -> Node:
+        operator = self.take()
+        if operator.text == "in" and self.token.is_mark("super"):
+            super_ = self.take()
+            return InSuper(left, super_.begin, super_.end)
+        return Binary(operator.text, left, self.expression(binding))
 
 
 _GREEDY = {

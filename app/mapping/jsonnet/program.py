@@ -6,6 +6,7 @@ from app.errors import MappingFailed
 from app.mapping.arrived import Arrived
 from app.mapping.jsonnet import calls, comprehensions, expressions, object_literals
 from app.mapping.jsonnet.compilation import Compilation, Translate
+from app.mapping.jsonnet.limits import STEPS_MAX
 from app.mapping.jsonnet.object_parser import parse
 from app.mapping.jsonnet.outcomes import GaveUp, Outside
 from app.mapping.jsonnet.run import Run
@@ -95,7 +96,7 @@ class Program:
     def run(self, arrived: Arrived) -> str:
         """As `value`, but a fault of ours comes through."""
         run = self._run
-        run.begin(arrived)
+        run.arrived, run.left = arrived, STEPS_MAX
         value = self._code([None, run, *self._variables])
         text = value if self._raw_string and type(value) is str else to_result(value, run)
         if len(text) * _BYTES_PER_CHARACTER > RESULT_BYTES_MAX and len(text.encode()) > RESULT_BYTES_MAX:

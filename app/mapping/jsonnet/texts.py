@@ -47,6 +47,8 @@ _PART = Style(", ", ": ", "[ ]", "{ }", "-0")
 
 def to_result(value: Any, run: Allowance) -> str:
     """Write as the result of a program: compact JSON, members sorted. Raises MappingFailed."""
+    if type(value) is str:
+        return quote(value)
     if type(value) in {dict, list} and _is_plain(value, 0):
         return _without_controls(_plain_encoder.encode(value).decode())
     return _write(value, run, _RESULT, 0)

@@ -27,9 +27,9 @@ class Oracle:
     def __init__(self, process):
         self._process = process
 
-    def ask(self, programs, events):
-        """For each program, for each event, [is_value, text]."""
-        self._process.stdin.write(json.dumps([programs, events]) + "\n")
+    def ask(self, programs, events, *, skips):
+        """For each program, for each event, [is_value, text], or None if it was skipped."""
+        self._process.stdin.write(json.dumps([programs, events, skips]) + "\n")
         self._process.stdin.flush()
         answers = {}
         for line in self._process.stdout:
@@ -38,7 +38,7 @@ class Oracle:
             index, is_value, text = json.loads(line)
             answers[index] = is_value, text
         count = len(events)
-        return [[answers[at * count + event] for event in range(count)] for at in range(len(programs))]
+        return [[answers.get(at * count + event) for event in range(count)] for at in range(len(programs))]
 
 
 @contextmanager
@@ -64,7 +64,7 @@ def compiled_says(program, event):
         return None
 
 
-def differing(oracle, programs, events, counts: Counter):
+def differing(oracle, programs, events, counts: Counter, *, skips=False):
     """Each program and event on which they differ, with both answers."""
     ready = []
     for text in programs:
@@ -75,11 +75,18 @@ def differing(oracle, programs, events, counts: Counter):
         except Refused:
             counts["refused"] += 1
             ready.append((text, None))
-    if not ready:
-        return
-    answers = oracle.ask([text for text, _ in ready], events)
+    good, bad = ([one for one in ready if (one[1] is None) is refused] for refused in (False, True))
+    for part in (good, bad):
+        if part:
+            yield from _differing(oracle, part, events, counts, skips=skips)
+
+
+def _differing(oracle, ready, events, counts, *, skips):
+    answers = oracle.ask([text for text, _ in ready], events, skips=skips)
     for (text, program), row in zip(ready, answers, strict=True):
         for event, interpreted in zip(events, row, strict=True):
+            if interpreted is None:
+                continue
             counts["compared"] += 1
             ours = (False, "refused") if program is None else compiled_says(program, an_event(*event))
             verdict = judge(ours, interpreted)

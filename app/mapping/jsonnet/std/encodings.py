@@ -41,6 +41,8 @@ def _decode_utf8(run: Run, array: Any) -> str:
     expect(array, "array", "std.decodeUTF8")
     run.charge(len(array))
     encoded = bytes(_byte(element(array, at), at) for at in range(len(array)))
+    if 0 in encoded:
+        raise GaveUp
     try:
         return encoded.decode()
     except UnicodeDecodeError:
@@ -74,7 +76,10 @@ def _masked(run: Run, value: Any) -> int:
 
 @library.define("base64Decode(str)")
 def _base64_decode(run: Run, text: Any) -> str:
-    return _decoded(run, text).decode("latin-1")
+    decoded = _decoded(run, text)
+    if 0 in decoded:
+        raise GaveUp
+    return decoded.decode("latin-1")
 
 
 @library.define("base64DecodeBytes(str)")
@@ -100,7 +105,7 @@ _json_decoder = msgspec.json.Decoder()
 def _parse_json(run: Run, text: Any) -> Any:
     whole = text_of(text, "std.parseJson")
     run.charge(len(whole) // 16)
-    if whole.startswith("\ufeff"):
+    if whole.startswith("\ufeff") or "\\u0000" in whole:
         raise GaveUp
     try:
         return _doubled(_json_decoder.decode(whole))

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import msgspec
-
 from app.errors import MappingFailed
 from app.mapping.jsonnet.doubles import NUMBERS, print_number
 from app.mapping.jsonnet.kinds import kind_of
@@ -15,14 +13,28 @@ from app.mapping.jsonnet.run import Run
 from app.mapping.jsonnet.std.library import Library
 from app.mapping.jsonnet.std.strings import text_of
 from app.mapping.jsonnet.texts import quote
+from app.mapping.jsonnet.thunks import force
 
 library = Library()
 
 
-class _Layout(msgspec.Struct, frozen=True):
-    indent: str
-    newline: str
-    separator: str
+class _Layout:
+    """What stands between the parts; it is asked for when there is something to stand between."""
+
+    def __init__(self, indent: Any, newline: Any, separator: Any) -> None:
+        self._parts = indent, newline, separator
+
+    @property
+    def indent(self) -> str:
+        return text_of(force(self._parts[0]), "an indent")
+
+    @property
+    def newline(self) -> str:
+        return text_of(force(self._parts[1]), "a newline")
+
+    @property
+    def separator(self) -> str:
+        return text_of(force(self._parts[2]), "a separator")
 
 
 @library.define("manifestJson(value)")
@@ -35,12 +47,9 @@ def _manifest_minified(run: Run, value: Any) -> str:
     return _json(run, value, _Layout("", "", ":"), "", 0)
 
 
-@library.define('manifestJsonEx(value, indent, newline="\\n", key_val_sep=": ")')
+@library.define('manifestJsonEx(value, lazy indent, lazy newline="\\n", lazy key_val_sep=": ")')
 def _manifest_ex(run: Run, value: Any, indent: Any, newline: Any, separator: Any) -> str:
-    if kind_of(value) not in {"array", "object"}:
-        return _json(run, value, _Layout("", "", ""), "", 0)
-    layout = _Layout(*(text_of(part, "std.manifestJsonEx") for part in (indent, newline, separator)))
-    return _json(run, value, layout, "", 0)
+    return _json(run, value, _Layout(indent, newline, separator), "", 0)
 
 
 def _scalar(value: Any) -> str | None:
@@ -60,14 +69,15 @@ def _json(run: Run, value: Any, layout: _Layout, indent: str, depth: int) -> str
         return scalar
     if depth > NESTED_VALUES_MAX:
         raise GaveUp
-    deeper = indent + layout.indent
     if type(value) is list:
         run.charge(len(value))
+        deeper = indent + layout.indent if value else ""
         lines = [deeper + _json(run, element(value, at), layout, deeper, depth + 1) for at in range(len(value))]
         return _wrapped(run, "[]", lines, layout, indent)
     if kind_of(value) == "object":
         names = member_names(value, hidden=False)
         run.charge(len(names))
+        deeper = indent + layout.indent if names else ""
         lines = [
             f"{deeper}{quote(name)}{layout.separator}{_json(run, member(value, name), layout, deeper, depth + 1)}"
             for name in names

@@ -136,7 +136,8 @@ def _merged(run: Run, base: _Object, patch: _Object, name: str) -> Any:
 
 
 def _merge_later(frame: Frame) -> Any:
-    return merge_patch(*frame)
+    run, before, patch = frame
+    return merge_patch(run, force(before), patch)  # the interpreter asks for both, whatever they are
 
 
 @library.define("prune(a)")

@@ -12,6 +12,7 @@ from app.mapping.jsonnet.run import Run
 from app.mapping.jsonnet.std.library import Library, length_of, only_text
 from app.mapping.jsonnet.std.mathematics import number_of
 from app.mapping.jsonnet.texts import to_text
+from app.mapping.jsonnet.thunks import force
 
 library = Library()
 
@@ -55,6 +56,7 @@ def _strip(run: Run, text: Any, chars: Any, *, left: bool, right: bool) -> str:
     whole = only_text(text)
     if not whole:
         return whole
+    chars = force(chars)
     if type(chars) is list:
         chars = "".join([one for at in range(len(chars)) if type(one := element(chars, at)) is str and len(one) == 1])
     if type(chars) is not str:
@@ -65,17 +67,17 @@ def _strip(run: Run, text: Any, chars: Any, *, left: bool, right: bool) -> str:
     return whole.rstrip(chars) if right and chars else whole
 
 
-@library.define("stripChars(str, chars)")
+@library.define("stripChars(str, lazy chars)")
 def _strip_chars(run: Run, text: Any, chars: Any) -> str:
     return _strip(run, text, chars, left=True, right=True)
 
 
-@library.define("lstripChars(str, chars)")
+@library.define("lstripChars(str, lazy chars)")
 def _lstrip_chars(run: Run, text: Any, chars: Any) -> str:
     return _strip(run, text, chars, left=True, right=False)
 
 
-@library.define("rstripChars(str, chars)")
+@library.define("rstripChars(str, lazy chars)")
 def _rstrip_chars(run: Run, text: Any, chars: Any) -> str:
     return _strip(run, text, chars, left=False, right=True)
 
@@ -110,7 +112,7 @@ def char_of(number: float) -> str:
     code = int(number)
     if not 0 <= code < _CODEPOINTS:
         raise MappingFailed(f"invalid unicode codepoint, got {code}")
-    if code in _SURROGATES:
+    if code == 0 or code in _SURROGATES:  # with these the interpreter has its difficulties
         raise GaveUp
     return chr(code)
 
