@@ -120,19 +120,16 @@ class Evaluator:
     async def _exchange(self, request: Request, user: str, collected: "_Collected") -> Done:
         """Ask one process once; if it dies, what it has not answered is to be asked again."""
         async with self._turns.of(user):
-            process = None
+            process = await self._take(request.templates)
             try:
-                process = await self._take(request.templates)
                 done = await process.ask(request, collected.take)
             except ProcessDied as error:
-                if process is not None:
-                    await process.kill()
+                await process.kill()
                 self.tally.processes_lost += 1
                 await self._pause(error)
                 return Done(is_lost=True)
             except BaseException:
-                if process is not None:
-                    await process.kill()
+                await process.kill()
                 raise
             self._pause_s = 0.0
             await self._give_back(process, request.templates)
@@ -154,7 +151,15 @@ class Evaluator:
                 return process
         if self._idle:
             return self._idle.pop(0)[0]
-        return await self._start(self._limits)
+        return await self._started()
+
+    async def _started(self) -> Process:
+        """Start one. That it cannot be is no event's fault: it is tried until it can."""
+        while True:
+            try:
+                return await self._start(self._limits)
+            except ProcessDied as error:
+                await self._pause(error)
 
     async def _give_back(self, process: Process, templates: tuple[Template, ...]) -> None:
         if self._closed:

@@ -8,8 +8,9 @@ from app.model.column import Template
 
 Natives = dict[str, tuple[tuple[str, ...], Callable[..., Any]]]
 
-# A template is a file of its own, the body of a function whose parameters are all that it sees.
-_HEADER = "function(std, Ip, Now, Header, HeaderStr, Body, BodyStr, BodyPath, Headers, currentDatetime)\n"
+# A template is a file of its own, the body of a function whose parameters are all that it sees. Only the last one is
+# not the same for all events.
+_HEADER = "function(std, Ip, Now, Header, HeaderStr, Body, BodyStr, BodyPath, Headers) function(currentDatetime)\n"
 
 # `begin` is reached when all templates are parsed and their variables known. It may be left many times, in many
 # processes. A value is emitted as soon as it is there: an event that fails takes nothing with it. Native functions that
@@ -21,12 +22,13 @@ local begin = native("begin"), emit = native("emit");
 local ip = native("ip"), now = native("now"), current_datetime = native("current_datetime");
 local header_of = native("header"), no_header = native("no_header"), header_str = native("header_str");
 local body = native("body"), no_path = native("no_path"), body_str = native("body_str");
-local found(one, default) = if one[0] then one[1] else default;
 local Ip() = ip();
 local Now(format="%Y-%m-%dT%H:%M:%S.%fZ") = now(format);
-local Header(header="", default=no_header(header)) = found(header_of(header), default);
+local Header(header="", default=no_header(header)) =
+  local found = header_of(header); if found[0] then found[1] else default;
 local HeaderStr() = header_str();
-local Body(path="", default=no_path(path)) = found(body(path), default);
+local Body(path="", default=no_path(path)) =
+  local found = body(path); if found[0] then found[1] else default;
 local BodyStr() = body_str();
 local BodyPath(path) = Body(path);
 local Headers() = Header();
@@ -39,10 +41,12 @@ local visible = std {
   trace(str, rest):: rest,
 };
 local templates = [IMPORTS];
+local given(template) = template(visible, Ip, Now, Header, HeaderStr, Body, BodyStr, BodyPath, Headers);
+local values = [given(template) for template in templates];
 local event = function(index) emit("" + [VALUES]);
 if std.length([0 for template in templates if std.isFunction(template)]) > 0 then std.makeArray(begin(), event)
 """
-_VALUE = "templates[%d](visible, Ip, Now, Header, HeaderStr, Body, BodyStr, BodyPath, Headers, current_datetime())"
+_VALUE = "values[%d](current_datetime())"
 
 # The native functions of an event, with their parameters; see `EventFunctions`.
 FUNCTIONS: dict[str, tuple[str, ...]] = {

@@ -27,9 +27,7 @@ from app.mapping.evaluated.wire import (
 from app.model.column import Template
 
 _STACK_MAX = 520  # the 500 of the original and our own frames
-_OBJECTS_BEFORE_COLLECTION = (
-    200_000  # a collection touches all objects, which a runner shares with its zygote until then
-)
+_OBJECTS_BEFORE_COLLECTION = 300_000  # some 30 MB; a collection makes a runner copy all that its zygote has
 _COMPILE_MAX_S = 5.0
 READY = b"."
 _STDERR_READ_MAX = 2000

@@ -31,8 +31,8 @@ _MEMORY_BYTES = 256 * 2**20
 _TAIL = """
 local programs = [PROGRAMS];
 local value(program) = program(
-  visible, Ip, Now, Header, HeaderStr, Body, BodyStr, BodyPath, Headers, native("current_datetime")()
-);
+  visible, Ip, Now, Header, HeaderStr, Body, BodyStr, BodyPath, Headers
+)(native("current_datetime")());
 local item(index) =
   if native("next")(index) then native("emit")(std.toString([value(programs[std.floor(index / EVENTS)])]));
 [item(index) for index in std.range(native("begin")(), ITEMS - 1)]
