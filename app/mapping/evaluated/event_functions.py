@@ -9,6 +9,7 @@ import msgspec
 from app.errors import MappingFailed
 from app.mapping.arrived import Arrived
 from app.mapping.digits import Digits, is_plain
+from app.mapping.evaluated.program import reason_of
 from app.mapping.headers import canonical_name
 from app.mapping.json_text import print_json
 from app.mapping.paths import MISSING, look_up, parse_path
@@ -64,6 +65,10 @@ class EventFunctions:
     def no_path(self, path: Any) -> None:
         """There is neither value nor default."""
         raise MappingFailed(f'path "{path}" not found in the body')
+
+    def fail(self, text: str) -> None:
+        """The program says that it cannot map the event."""
+        raise MappingFailed(reason_of(f"RUNTIME ERROR: {text}"))
 
     def body_str(self) -> str:
         """The body as it came."""

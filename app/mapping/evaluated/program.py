@@ -4,13 +4,16 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from app.mapping.evaluated.soft_errors import soften
 from app.model.column import Template
 
 Natives = dict[str, tuple[tuple[str, ...], Callable[..., Any]]]
 
 # A template is a file of its own, the body of a function whose parameters are all that it sees. Only the last one is
-# not the same for all events.
-_HEADER = "function(std, Ip, Now, Header, HeaderStr, Body, BodyStr, BodyPath, Headers) function(currentDatetime)\n"
+# not the same for all events. FAIL is a name that no template knows; see `soften`.
+_HEADER = (
+    "function(FAIL, std, Ip, Now, Header, HeaderStr, Body, BodyStr, BodyPath, Headers) function(currentDatetime)\n"
+)
 
 # `begin` is reached when all templates are parsed and their variables known. It may be left many times, in many
 # processes. A value is emitted as soon as it is there: an event that fails takes nothing with it. Native functions that
@@ -18,7 +21,7 @@ _HEADER = "function(std, Ip, Now, Header, HeaderStr, Body, BodyStr, BodyPath, He
 # std.toString, as std.length and == take ten times as long as a native function.
 _MAIN = """
 local native = std.native;
-local begin = native("begin"), emit = native("emit");
+local begin = native("begin"), emit = native("emit"), fail = native("fail");
 local ip = native("ip"), now = native("now"), current_datetime = native("current_datetime");
 local header_of = native("header"), no_header = native("no_header"), header_str = native("header_str");
 local body = native("body"), no_path = native("no_path"), body_str = native("body_str");
@@ -41,7 +44,7 @@ local visible = std {
   trace(str, rest):: rest,
 };
 local templates = [IMPORTS];
-local given(template) = template(visible, Ip, Now, Header, HeaderStr, Body, BodyStr, BodyPath, Headers);
+local given(template) = template(fail, visible, Ip, Now, Header, HeaderStr, Body, BodyStr, BodyPath, Headers);
 local values = [given(template) for template in templates];
 local event = function(index) emit("" + [VALUES]);
 if std.length([0 for template in templates if std.isFunction(template)]) > 0 then std.makeArray(begin(), event)
@@ -51,15 +54,22 @@ _VALUE = "values[%d](current_datetime())"
 # The native functions of an event, with their parameters; see `EventFunctions`.
 FUNCTIONS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("ip", "current_datetime", "header_str", "body_str"), ()),
-    **dict.fromkeys(("now", "header", "no_header", "body", "no_path"), ("argument",)),
+    **dict.fromkeys(("now", "header", "no_header", "body", "no_path", "fail"), ("argument",)),
 }
 
 
 class Program:
-    """The text for the interpreter. `secret` keeps templates from importing each other."""
+    """The text for the interpreter. `secret` keeps templates from importing each other.
 
-    def __init__(self, templates: Sequence[Template], secret: str) -> None:
-        self._files = {f"{secret}/{number}": _HEADER + part.content for number, part in enumerate(templates)}
+    `is_soft` makes events that meet an `error` fail fast, but the places in messages of the interpreter are not those
+    in the templates.
+    """
+
+    def __init__(self, templates: Sequence[Template], secret: str, *, is_soft: bool) -> None:
+        fail = f"fail_{secret}"
+        header = _HEADER.replace("FAIL", fail)
+        contents = [soften(part.content, fail) if is_soft else part.content for part in templates]
+        self._files = {f"{secret}/{number}": header + content for number, content in enumerate(contents)}
         imports = ", ".join(f'import "{name}"' for name in self._files)
         values = ", ".join(_VALUE % number for number in range(len(templates)))
         self.main = _MAIN.replace("IMPORTS", imports).replace("VALUES", values)

@@ -57,7 +57,6 @@ class Zygote:
         self._limits = limits
         self._requests = os.fdopen(requests, "rb")
         self._served = served
-        self._program = Program(templates, secrets.token_hex())
         self._slate = Slate()
         self._stderr = os.memfd_create("stderr")
         self._pid = 0  # of the runner that lives
@@ -72,7 +71,9 @@ class Zygote:
         sandbox.limit_memory(self._limits.memory_bytes_max)
         sandbox.limit_time(_COMPILE_MAX_S)
         try:
-            reason = self._evaluate()
+            reason = self._evaluate(is_soft=True)
+            if self._runner is None:
+                reason = self._evaluate(is_soft=False)
             if self._runner is not None:
                 self._runner.fail(reason)
                 os._exit(0)
@@ -83,14 +84,15 @@ class Zygote:
             os._exit(1)
         os._exit(0)
 
-    def _evaluate(self) -> str:
+    def _evaluate(self, *, is_soft: bool) -> str:
+        program = Program(self._templates, secrets.token_hex(), is_soft=is_soft)
         try:
             _jsonnet.evaluate_snippet(
                 "main",
-                self._program.main,
+                program.main,
                 max_stack=_STACK_MAX,
                 gc_min_objects=_OBJECTS_BEFORE_COLLECTION,
-                import_callback=self._program.load,
+                import_callback=program.load,
                 native_callbacks=self._natives(),
             )
         except RuntimeError as error:

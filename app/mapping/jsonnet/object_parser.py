@@ -21,7 +21,7 @@ _TRUE = Constant(value=True)
 
 def parse(source: str) -> Node:
     """The tree of a program. Raises Refused or Outside."""
-    return _ObjectParser(source, read_tokens(source)).program()
+    return ObjectParser(source, read_tokens(source)).program()
 
 
 class _Members:
@@ -35,8 +35,11 @@ class _Members:
         self.has_static_names = False
 
 
-class _ObjectParser(Parser):
+class ObjectParser(Parser):
+    """Parses whole programs."""
+
     def object_behind_brace(self) -> Node:
+        """Parse an object; its brace is taken."""
         self.descend()
         members = _Members()
         got_comma = True

@@ -61,6 +61,11 @@ class Cursor:
         """The one behind it."""
         return self._tokens[min(self._at + 1, len(self._tokens) - 1)]
 
+    @property
+    def end(self) -> int:
+        """Where what was taken last ends in the text."""
+        return self._tokens[self._at - 1].end if self._at else 0
+
     def take(self) -> Token:
         """Go on; END stays."""
         token = self._tokens[self._at]

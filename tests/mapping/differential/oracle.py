@@ -31,7 +31,7 @@ _MEMORY_BYTES = 256 * 2**20
 _TAIL = """
 local programs = [PROGRAMS];
 local value(program) = program(
-  visible, Ip, Now, Header, HeaderStr, Body, BodyStr, BodyPath, Headers
+  null, visible, Ip, Now, Header, HeaderStr, Body, BodyStr, BodyPath, Headers
 )(native("current_datetime")());
 local item(index) =
   if native("next")(index) then native("emit")(std.toString([value(programs[std.floor(index / EVENTS)])]));
@@ -66,7 +66,9 @@ class Batch:
         return head + tail.replace("PROGRAMS", ", ".join(texts))
 
     def load(self, _folder, name):
-        return f"template{name}", (wrapping._HEADER + self.programs[int(name)].content).encode()
+        return f"template{name}", (
+            wrapping._HEADER.replace("FAIL", "nobody") + self.programs[int(name)].content
+        ).encode()
 
     def natives(self):
         def of_event(name):

@@ -1,0 +1,68 @@
+import pytest
+
+from app.mapping.account import WASTED_MAX_S, Account
+from app.mapping.evaluated import Evaluator
+from app.mapping.evaluated.soft_errors import soften
+from app.model.column import Template
+
+
+@pytest.mark.parametrize(
+    ("source", "softened"),
+    [
+        ("error 'x'", "f(\"\" + ( 'x'))"),
+        ("if a then error 'x' + b else c", "if a then f(\"\" + ( 'x' + b)) else c"),
+        ("[error 'x' for i in a]", "[f(\"\" + ( 'x')) for i in a]"),
+        ("error if a then 'x' else error 'y'", "f(\"\" + ( if a then 'x' else f(\"\" + ( 'y'))))"),
+        ("{a: error 'x', b: 1}", "{a: f(\"\" + ( 'x')), b: 1}"),
+        ("1 + error local b = 'x', c = 2; b + c", "1 + f(\"\" + ( local b = 'x', c = 2; b + c))"),
+        ("error 'x' // error", "f(\"\" + ( 'x')) // error"),
+        ("'error' + {'error': 1}.error_", "'error' + {'error': 1}.error_"),
+        ("error 'é' + error '😀'", "f(\"\" + ( 'é' + f(\"\" + ( '😀'))))"),
+        ("error", "error"),
+        ("error 'x", "error 'x"),
+        ("(" * 3000 + "error 'x'", "(" * 3000 + "error 'x'"),
+    ],
+)
+def test_errors_become_calls(source, softened):
+    assert soften(source, "f") == softened
+
+
+PROGRAMS = {
+    "error 'x'": "x",
+    "error 'x\\n'": "x",
+    "error {a: [1]}": '{"a": [1]}',
+    "error Body('a') + error 'y'": "y",
+    "error Body('nope')": 'path "nope" not found in the body',
+    "local a = error 'never'; error 'first' + error 'second'": "second",
+    "local unused = error 'x'; 1": "1",
+    "[1, error 'x', error 'y']": "x",
+    "1 + error 'x'": "x",
+    "(error 'x').a.b": "x",
+    "local f(n) = if n == error 'x' then 1 else 1 + f(n + 1); f(1)": "x",
+    "assert false : 'x'; 1": "x",
+    "assert false : error 'y'; 1": "y",
+    "if Body('nope', error 'x') then 1": "x",
+    "std.map(function(n) if n > 1 then error 'big' else n, [1, 2])": "big",
+    "{assert error 'x', a: 1}": "x",
+    "error ''": "RUNTIME ERROR:",
+    "fail('x')": "1:1-5 Unknown variable: fail",
+    "error 'x' + nobody": "1:13-19 Unknown variable: nobody",
+}
+
+
+async def test_they_mean_the_same(arrived):
+    evaluator = Evaluator(processes=1)
+    for program, reason in PROGRAMS.items():
+        (result,) = await evaluator.evaluate([Template(program)], [arrived('{"a":"b"}')])
+        assert (result[0] if isinstance(result, tuple) else str(result)) == reason, program
+    await evaluator.close()
+
+
+async def test_they_cost_no_process(arrived):
+    evaluator, account = Evaluator(processes=1), Account("the export")
+    template = Template("if Body('[0]') % 2 == 0 then error 'even' else 'odd'")
+    results = await evaluator.evaluate([template], [arrived(f"[{n}]") for n in range(500)], account)
+    assert [str(result) for result in results[::2]] == ["even"] * 250
+    assert results[1::2] == [('"odd"',)] * 250
+    assert account.left_s > WASTED_MAX_S - 0.2
+    await evaluator.close()
