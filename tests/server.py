@@ -96,10 +96,15 @@ class Server:
                 os.killpg(self._process.pid, signal.SIGKILL)
             await self._process.wait()
 
-    async def stop(self) -> None:
-        """End it as an operator would."""
+    def terminate(self) -> None:
+        """Tell it to end, as an operator would."""
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
+
+    async def stop(self) -> None:
+        """End it as an operator would."""
+        self.terminate()
+        assert self._process is not None
         await asyncio.wait_for(self._process.wait(), 30)
 
     def wipe_tables(self) -> None:

@@ -1,0 +1,133 @@
+"""Whatever a template does, the events before and behind it are mapped, and nothing of the worker is in its reach."""
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from app.errors import MappingFailed
+from app.mapping.account import Account
+from app.mapping.evaluated import Evaluator
+from app.model.column import Template
+
+SECRET = "only-the-worker-knows-it"
+LOOP = "local f(x) = f(x) tailstrict; f(1)"
+TOO_MUCH = "template needed more than 64 MiB"
+TOO_LONG = "template ran longer than 0.5 s"
+RECURSION = "max stack frames exceeded."
+
+EVIL = {
+    "std.range(0, 1e12)": (TOO_MUCH, TOO_LONG),
+    "std.length(std.repeat('x', 1e8))": (TOO_MUCH, TOO_LONG),
+    "std.foldl(function(s, n) s + s, std.range(1, 100), 'x')": (TOO_MUCH, TOO_LONG),
+    "std.sort(std.range(0, 1e6))": (TOO_MUCH, TOO_LONG),
+    "std.md5(std.repeat('x', 1e7))": (TOO_MUCH, TOO_LONG),
+    "Now(std.repeat('%Y', 1e6))": (TOO_MUCH, TOO_LONG, "the template's result is larger than 1048576 bytes"),
+    "std.repeat('x', 2e6)": (TOO_MUCH, TOO_LONG, "the template's result is larger than 1048576 bytes"),
+    "std.foldl(function(a, n) [a], std.range(1, 100000), 1)": (TOO_MUCH, TOO_LONG, RECURSION),
+    "std.manifestJsonEx(std.foldl(function(a, n) [a], std.range(1, 1000), 1), ' ')": (TOO_MUCH, TOO_LONG, RECURSION),
+    "local a = {b: a.b}; a": (RECURSION,),
+    "'%1000000000d' % 1": (TOO_MUCH, TOO_LONG, RECURSION),
+    "std.parseJson(std.repeat('[', 100000))": (TOO_MUCH, TOO_LONG, "[json.exception.parse_error.101] parse error"),
+    "std.parseJson('1e400')": ("template crashed the interpreter: ",),
+    "std.char(55296)": ("template crashed the interpreter: ",),
+    "importbin '/etc/passwd'": ("couldn't open import",),
+    "importstr '/proc/self/environ'": ("couldn't open import",),
+    "std.extVar('FOREBAY_API_TOKEN')": ("undefined external variable",),
+    "1e308 * 10": ("overflow",),
+    "std.pow(10, 400)": ("overflow",),
+    "1 << -1": ("shift by negative exponent.",),
+    "[1][1e300]": ("array bounds error",),
+    "std.makeArray(1e300, function(i) i)": ("makeArray requires size >= 0",),
+}
+HARMLESS = {
+    "std.native('emit')": "null",
+    "std.native('fail')": "null",
+    "std.trace(std.repeat('y', 100000), 1)": "1",
+    "std.thisFile": '"main"',
+    "[" * 300 + "]" * 300: "[" * 300 + "]" * 300,
+}
+
+
+@pytest.fixture
+async def evaluator(monkeypatch):
+    monkeypatch.setenv("FOREBAY_API_TOKEN", SECRET)
+    ready = Evaluator(processes=1, event_deadline_s=0.5, memory_bytes_max=64 * 2**20)
+    yield ready
+    await ready.close()
+
+
+async def between_good_ones(evaluator, arrived, program):
+    template = Template(f"if Body('evil') then {program} else 'good'")
+    events = [arrived(f'{{"evil":{evil}}}') for evil in ("false", "true", "false")]
+    before, result, behind = await evaluator.evaluate([template], events)
+    assert before == behind == ('"good"',), program
+    return str(result) if isinstance(result, MappingFailed) else result[0]
+
+
+async def test_evil_programs_fail_alone_and_say_why(evaluator, arrived):
+    for program, reasons in EVIL.items():
+        assert (await between_good_ones(evaluator, arrived, program)).startswith(reasons), program
+
+
+async def test_what_looks_evil_may_be_harmless(evaluator, arrived):
+    for program, value in HARMLESS.items():
+        assert await between_good_ones(evaluator, arrived, program) == value, program
+
+
+async def test_an_export_that_loops_for_ever_leaves_its_process_to_others(evaluator, arrived):
+    loops = asyncio.create_task(evaluator.evaluate([Template(LOOP)], [arrived()] * 100, Account("bad")))
+    for _ in range(3):
+        assert await evaluator.evaluate([Template("1")], [arrived()] * 100, Account("good")) == [("1",)] * 100
+        assert not loops.done()
+    loops.cancel()
+    await asyncio.gather(loops, return_exceptions=True)
+
+
+async def family(evaluator, arrived):
+    """Nursery, zygote and runner, while the runner waits for more."""
+    assert await evaluator.evaluate([Template("1")], [arrived()]) == [("1",)]
+    nursery = only_child(os.getpid())
+    zygote = only_child(nursery)
+    return [Path(f"/proc/{pid}") for pid in (nursery, zygote, only_child(zygote))]
+
+
+def only_child(pid):
+    (child,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return int(child)
+
+
+def target(descriptor):
+    return str(descriptor.readlink())
+
+
+async def test_no_template_process_has_the_environment_of_the_worker(evaluator, arrived):
+    for process in await family(evaluator, arrived):
+        names = {line.partition(b"=")[0] for line in (process / "environ").read_bytes().split(b"\0") if line}
+        assert names == {b"PYTHONPATH", b"LC_ALL"}
+        assert SECRET.encode() not in (process / "cmdline").read_bytes()
+
+
+async def test_no_template_process_inherits_what_the_worker_has_open(evaluator, arrived, tmp_path):
+    with (tmp_path / "log").open("w") as file:
+        os.set_inheritable(file.fileno(), True)
+        nursery, zygote, runner = await family(evaluator, arrived)
+    for process in (nursery, zygote, runner):
+        kinds = {target(entry).partition(":")[0] for entry in (process / "fd").iterdir() if entry.name != "2"}
+        assert kinds <= {"pipe", "/memfd", "/dev/null"}
+    for process in (zygote, runner):
+        assert target(process / "fd/0") == "/dev/null"
+        assert target(process / "fd/2").startswith("/memfd")
+
+
+async def test_a_runner_can_open_nothing_start_nothing_and_grow_no_further(evaluator, arrived):
+    _, _, runner = await family(evaluator, arrived)
+    limits = {}
+    for line in (runner / "limits").read_text().splitlines()[1:]:
+        limits[line[:26].strip()] = line[26:].split()[:2]
+    assert limits["Max open files"] == ["0", "0"]
+    assert limits["Max processes"] == ["0", "0"]
+    assert limits["Max core file size"] == ["0", "0"]
+    assert limits["Max file size"] == ["65536", "65536"]
+    assert int(limits["Max address space"][0]) < 2**30
