@@ -125,7 +125,6 @@ class Evaluator:
                 done = await process.ask(request, collected.take)
             except ProcessDied as error:
                 await process.kill()
-                self.tally.processes_lost += 1
                 await self._pause(error)
                 return Done(is_lost=True)
             except BaseException:
@@ -137,6 +136,7 @@ class Evaluator:
 
     async def _pause(self, error: ProcessDied) -> None:
         """Processes that die again and again, of whatever, shall not keep the machine busy with starting them."""
+        self.tally.processes_lost += 1
         self._pause_s = min(max(self._pause_s * 2, _PAUSE_FIRST_S), _PAUSE_MAX_S)
         logger.warning("a template process was lost: %s; the next one starts in %g s", error, self._pause_s)
         await self._sleep(self._pause_s)
