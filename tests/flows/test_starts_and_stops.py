@@ -33,7 +33,7 @@ async def output_of(server: Server, **settings: str) -> tuple[int, str]:
             "forebay: FOREBAY_DESTINATION: must be a URL",
         ),
         ({"broker": "nats://host"}, "forebay: FOREBAY_BROKER: must be embedded:///"),
-        ({"staging": "s3://bucket"}, "forebay: FOREBAY_STAGING: must be a URL that begins with one of"),
+        ({"staging": "ftp://bucket"}, "forebay: FOREBAY_STAGING: must be a URL that begins with one of"),
         ({"host": "256.0.0.1"}, "forebay: FOREBAY_HOST, FOREBAY_PORT: cannot listen on 256.0.0.1"),
     ],
 )
