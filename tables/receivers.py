@@ -72,6 +72,7 @@ class Receivers:
     _tasks: dict[str, StandingTask] = field(default_factory=dict)
     _unfinished: Counter[int] = field(default_factory=Counter)  # by project
     _finished: dict[tuple[int, TaskStatus], deque[str]] = field(default_factory=dict)  # by project, as they finished
+    _buckets: dict[str, int] = field(default_factory=dict)  # the project that each belongs to, for ever
     _tokens: dict[str, ApiToken] = field(default_factory=dict)
     _token_counts: Counter[int] = field(default_factory=Counter)
     had_tokens: bool = False  # whether there ever was one, revoked or not
@@ -140,6 +141,26 @@ class Receivers:
 
     def check(self, work: TaskWork) -> None:
         """Whether the rules allow this work now. Raises DefinitionRefused."""
+        self._check_rules(work)
+        for bucket, project_id in self._buckets_of(work).items():
+            if self._buckets.get(bucket, project_id) != project_id:
+                message = f'Bucket "{bucket}" is not available in the project: choose another name for it'
+                raise DefinitionRefused("bucketNotAvailable", message)
+
+    def _buckets_of(self, work: TaskWork) -> dict[str, int]:
+        """The buckets that the work's tables lie in, without case as destinations may read them; and whose they are."""
+        match work:
+            case CreateReceiver():
+                mappings = [export.mapping for export in work.receiver.exports]
+                project_id = work.receiver.project_id
+            case CreateExport():
+                mappings, project_id = [work.draft.mapping], self._living(work.receiver_uid).project_id
+            case UpdateExport():
+                mappings = [] if work.change.mapping is None else [work.change.mapping]
+                project_id = self._living(work.receiver_uid).project_id
+        return {mapping.table_id.schema.lower(): project_id for mapping in mappings}
+
+    def _check_rules(self, work: TaskWork) -> None:
         match work:
             case CreateReceiver():
                 self._check_receiver(work.receiver)
@@ -159,6 +180,7 @@ class Receivers:
         self._forget_old_tasks(change.task)
         self._check_unfinished(change.task.project_id)
         self.check(change.work)
+        self._buckets.update(self._buckets_of(change.work))  # before anything of the task touches a table
         self._tasks[change.task.id] = StandingTask(change.task, change.work)
         self._unfinished[change.task.project_id] += 1
 

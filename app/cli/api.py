@@ -18,7 +18,13 @@ Json = dict[str, Any]
 
 
 def path_of(*parts: str) -> str:
-    """An address made of these parts, whatever characters they have."""
+    """An address made of these parts, whatever characters they have.
+
+    Raises Refused for a part that would lead elsewhere: clients and servers take `.` and `..` for steps in a path.
+    """
+    for part in parts:
+        if part in {"", ".", ".."}:
+            raise Refused(f'"{part}" cannot be an id')
     return "/".join(["", *(quote(part, safe="") for part in parts)])
 
 

@@ -36,7 +36,7 @@ class Output:
 
     def json(self, content: object) -> None:
         """One line."""
-        click.echo(json.dumps(content, ensure_ascii=False))
+        click.echo(json.dumps(content, ensure_ascii=self.console.is_terminal))  # a terminal obeys some characters
 
     def say(self, text: str, style: str = "") -> None:
         """A line for people; nothing when JSON is wanted."""

@@ -671,3 +671,40 @@ def test_the_indexes_tell_the_same_as_the_receivers(changes):
     tokens = {(uid, number): receivers.export_token(uid, number) for uid, number in numbers}
     assert all(token.opens(receivers.mapping(*place).table_id) for place, token in tokens.items())
     assert all(export.token == tokens[uid, export.mapping_number] for uid, export in exports.items())
+
+
+# buckets
+
+
+def into(bucket: str, table: str = "t") -> Mapping:
+    return Mapping(TableId("in", bucket, table), a_mapping().columns)
+
+
+def created(uid: str, project_id: int, mapping: Mapping) -> CreateReceiver:
+    return CreateReceiver(a_receiver(uid, an_export(f"{uid}-x", uid, mapping=mapping), project_id=project_id))
+
+
+def of_project(folding: Folding, project_id: int, work: TaskWork) -> StartTask:
+    folding.tasks += 1
+    return StartTask(msgspec.structs.replace(a_task(f"t{folding.tasks}", work), project_id=project_id), work)
+
+
+def test_a_bucket_is_the_projects_that_first_names_it(folding):
+    folding.take(of_project(folding, 1, created("r", 1, into("c-b"))))
+    assert folding.refused(of_project(folding, 2, created("s", 2, into("c-b", "other")))) == "bucketNotAvailable"
+    assert folding.refused(of_project(folding, 2, created("s", 2, into("C-B")))) == "bucketNotAvailable"
+    folding.take(of_project(folding, 2, created("s", 2, into("c-else"))))
+    folding.take(of_project(folding, 1, created("q", 1, into("c-b", "more"))))
+
+
+def test_a_bucket_is_kept_though_what_named_it_is_gone_or_failed(folding):
+    folding.take(of_project(folding, 1, created("r", 1, into("c-b"))))
+    folding.take(FinishTask("t1", 1, "no such table"))
+    assert folding.refused(of_project(folding, 2, created("s", 2, into("c-b")))) == "bucketNotAvailable"
+
+
+def test_an_update_names_buckets_too(folding):
+    folding.do(create("r", "x"))
+    folding.take(of_project(folding, PROJECT + 1, created("s", PROJECT + 1, into("c-else"))))
+    change = UpdateExport("r", "r-x", ExportChange(mapping=into("c-else")))
+    assert folding.refused(of_project(folding, PROJECT, change)) == "bucketNotAvailable"

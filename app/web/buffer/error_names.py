@@ -35,6 +35,7 @@ _MEANINGS = {
         "receiverCountLimitReached": "the project has as many receivers as it may have",
         "fileNotFailed": "the file has not failed: there is nothing to try again",
         "exportCountLimitReached": "the receiver has as many exports as it may have",
+        "bucketNotAvailable": "the bucket of the table is another project's: choose another name",
     },
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: {"payloadTooLarge": "the body, when it is decoded, is too large"},
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: {"unsupportedMediaType": "the body's `Content-Encoding` is not read here"},

@@ -165,6 +165,7 @@ CREATE_RECEIVER = Operation(
         "exportAlreadyExists",
         "receiverCountLimitReached",
         "exportCountLimitReached",
+        "bucketNotAvailable",
     ),
     body=RequestBody("The receiver.", CreateReceiverPayload),
 )
@@ -226,7 +227,7 @@ CREATE_EXPORT = Operation(
     description="Adds an export to the receiver. Its table is made if it is not there; one that is there must have the "
     "same columns and the same primary key.",
     answer=Answer(202, _TASK, Task),
-    errors=_errors(*_RECEIVER, *_PAYLOAD, "exportAlreadyExists", "exportCountLimitReached"),
+    errors=_errors(*_RECEIVER, *_PAYLOAD, "exportAlreadyExists", "exportCountLimitReached", "bucketNotAvailable"),
     body=RequestBody("The export.", CreateExportPayload),
 )
 LIST_EXPORTS = Operation(
