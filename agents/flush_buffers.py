@@ -172,7 +172,8 @@ class Ticker(Service):
         try:
             await partition.tick_if_due(clock.now_us())
         except LogFailed as error:
-            logger.warning("no tick for partition %s: %s", partition.partition, error)
+            where = {"topic": SLICES, "partition": partition.partition}
+            logger.warning("no tick for partition %s: %s", partition.partition, error, extra=where)
             await asyncio.sleep(1)
 
 

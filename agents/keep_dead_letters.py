@@ -84,7 +84,11 @@ class DeadLetterPartition:
         standing = self.view.standing
         standing.forget_deleted()
         for export, count in standing.overflowed.items():
-            logger.warning("export %s has too many dead letters: its oldest %s are gone", export, count)
+            text, name = (
+                "export %s has too many dead letters: its oldest %s are gone",
+                self._room.receivers.export_name(export),
+            )
+            logger.warning(text, name, count, extra={"export": name})
         standing.overflowed.clear()
         if standing.replays:
             self._moved.set()

@@ -94,6 +94,7 @@ class MappedPartition:
         self._room = room
         self.partition = partition
         self._tp = TP(EVENTS, partition)
+        self._where = {"topic": EVENTS, "partition": partition}
         self.cuts = PartitionCuts(room.log, partition)
         self.claims = PartitionClaims(room.log, partition, self.cuts, room.open_index)
         self._announcer = Announcer(room.streams, room.log, room.staging, partition)
@@ -119,15 +120,15 @@ class MappedPartition:
         """Read the log of cuts, begin the partition's life if need be, and announce again what valid cuts say."""
         room, what = self._room, f"taking over partition {self.partition}"
         await room.keeper.catch_up()
-        await until_done(self.cuts.read, what, LogFailed)
+        await until_done(self.cuts.read, what, LogFailed, where=self._where)
         watermarks = await self._watermarks()
-        await until_done(lambda: self.cuts.begin_life(watermarks), what, LogFailed)
+        await until_done(lambda: self.cuts.begin_life(watermarks), what, LogFailed, where=self._where)
         if watermarks is not None:
             self._learn(watermarks)
         await self._announce(self._loaded)
         room.crash.reach("announced-again")
         await self._start_anew()
-        last_us = await until_done(self._last_arrival_us, what, LogFailed)
+        last_us = await until_done(self._last_arrival_us, what, LogFailed, where=self._where)
         room.arrived_until(max(self.cuts.fold.arrival_last_us, last_us))
         self._working = asyncio.create_task(self._work())
         return self
@@ -154,7 +155,8 @@ class MappedPartition:
         try:
             return await self._room.watermarks()
         except LoadFailed as error:
-            logger.warning("the destination is away (%s): partition %s begins a new life", error, self.partition)
+            text = "the destination is away (%s): partition %s begins a new life"
+            logger.warning(text, error, self.partition, extra=self._where)
             return None
 
     def _learn(self, watermarks: Iterable[Watermark]) -> None:
@@ -167,7 +169,7 @@ class MappedPartition:
         """Nothing is mapped before it is known where the destination stands: an older log may have been put back."""
         if not self._learnt:
             what = f"asking for the watermarks of partition {self.partition}"
-            self._learn(await until_done(self._room.watermarks, what, LoadFailed))
+            self._learn(await until_done(self._room.watermarks, what, LoadFailed, where=self._where))
 
     async def _last_arrival_us(self) -> int:
         """Of the last message with events that no cut has: behind it may stand flush markers, which have none."""
@@ -175,7 +177,7 @@ class MappedPartition:
         start, end = await log.bounds(self._tp)
         for offset in range(end - 1, max(start, self.cuts.end) - 1, -1):
             run = await log.read(self._tp, offset, bytes_max=1)
-            arrivals = [event.arrival_us for _, pack in _packs(run.records) for event in pack.events]
+            arrivals = [event.arrival_us for _, pack in _packs(run.records, self._where) for event in pack.events]
             if arrivals:
                 return max(arrivals)
         return 0
@@ -244,7 +246,7 @@ class MappedPartition:
         try:
             await self._room.log().seek(self._tp, self._position)
         except LogFailed as error:  # the partition is another's now: it is closed at the next look
-            logger.warning("partition %s: %s", self.partition, error)
+            logger.warning("partition %s: %s", self.partition, error, extra=self._where)
 
     def _piece(self, records: Sequence[Record], border: int | None) -> Sequence[Record]:
         """As many records up to the border as may become rows at once: what many exports want is mapped in pieces."""
@@ -271,7 +273,7 @@ class MappedPartition:
 
     async def _map(self, records: Sequence[Record]) -> bool:
         """Whether the records are mapped now; not if another owner has cut meanwhile (see `_cut`)."""
-        packs = _packs(records)
+        packs = _packs(records, self._where)
         await self._room.keeper.reached(max((pack.revision for _, pack in packs), default=0))
         repeats = await self.claims.repeats(packs)
         if not await self._follow_definitions(records[0].offset):  # nothing may come between it and the routing
@@ -368,13 +370,14 @@ class MappedPartition:
             return True
         what, begun_s = f"cutting partition {self.partition}", time.monotonic()
         self._room.crash.reach("before-staging")
-        cut = await until_done(self._staged, what, StagingFailed)
+        cut = await until_done(self._staged, what, StagingFailed, where=self._where)
         self._room.crash.reach("staged")
-        if await until_done(self.claims.append, what, LogFailed):
+        if await until_done(self.claims.append, what, LogFailed, where=self._where):
             self._room.crash.reach("claimed")
-        if not await until_done(lambda: self.cuts.propose(cut), what, LogFailed):
+        if not await until_done(lambda: self.cuts.propose(cut), what, LogFailed, where=self._where):
             self._room.tally.lost += 1
-            logger.warning("partition %s: another owner has cut it; starting again from its last cut", self.partition)
+            text = "partition %s: another owner has cut it; starting again from its last cut"
+            logger.warning(text, self.partition, extra={**self._where, "offset": self.cuts.end})
             named = self.cuts.staged_names()  # ours may count after all: its answer was lost, another's stands behind
             self._staging_names = [name for name in self._staging_names if name not in named]
             await asyncio.to_thread(self._drop_staging)
@@ -471,13 +474,17 @@ def staged_folder(partition: int) -> str:
     return f"{partition:03d}"
 
 
-def _packs(records: Iterable[Record]) -> list[tuple[int, Pack]]:
+def _packs(records: Iterable[Record], where: Mapping[str, object]) -> list[tuple[int, Pack]]:
     packs = []
     for record in records:
         try:
             packs.append((record.offset, decode_pack(record.value or b"")))
         except (msgspec.MsgspecError, ValueError):  # invalid UTF-8 is a ValueError
-            logger.error("the message at offset %s is no pack of events; it is passed over", record.offset)  # noqa: TRY400
+            text, there = (
+                "the message at offset %s of partition %s is no pack of events; it is passed over",
+                where["partition"],
+            )
+            logger.error(text, record.offset, there, extra={**where, "offset": record.offset})  # noqa: TRY400
     return packs
 
 

@@ -85,7 +85,10 @@ class PartitionCuts:
             if log_id is None:
                 life = Life(token_hex(8), start, after=None, cut_end=None)
             elif watermarks is None or self._went_back(watermarks, log_id, end):
-                logger.warning("partition %s begins a new life of the log at offset %s", self._partition, end)
+                where = {"topic": EVENTS, "partition": self._partition, "offset": end}
+                logger.warning(
+                    "partition %s begins a new life of the log at offset %s", self._partition, end, extra=where
+                )
                 life = Life(token_hex(8), end, after=log_id, cut_end=self.fold.end)
             else:
                 return

@@ -95,14 +95,9 @@ class Loader:
         self._waiting = waiting
         self._task: asyncio.Task[None] | None = None
 
-    @property
-    def _name(self) -> str:
-        """The export, as people know it."""
-        receivers = self._room.keeper.receivers
-        export = receivers.export(self._export_uid)
-        if export is None:
-            return f"the deleted export {self._export_uid}"
-        return f"{receivers.by_uid[export.receiver_uid].id}/{export.id}"
+    def _log(self, level: int, file: File, text: str, value: object) -> None:
+        name = self._room.keeper.receivers.export_name(self._export_uid)
+        logger.log(level, f"file %s of %s {text}", file.id, name, value, extra={"file": file.id, "export": name})  # noqa: G004
 
     def wake(self) -> None:
         """There may be a file to load. One that failed still waits for its time."""
@@ -127,7 +122,7 @@ class Loader:
     async def _load(self, file: File) -> None:
         outcome = self._waiting.outcomes.get(file.id)
         if outcome is not None and outcome.state is FileState.FAILED:
-            logger.info("file %s of %s is tried again at %s", file.id, self._name, iso_ms(outcome.retry_at_us))
+            self._log(INFO, file, "is tried again at %s", iso_ms(outcome.retry_at_us))
             await self._until_tried_again(file.id)
             self._room.tally.retries[file.export] += 1
         attempts = 0 if outcome is None else outcome.attempts
@@ -197,7 +192,7 @@ class Loader:
         room.crash.reach("loaded")
         room.tally.rows[file.export] += loaded.rows
         again = file.id in self._waiting.outcomes
-        logger.log(WARNING if again else INFO, "file %s of %s: %s rows loaded", file.id, self._name, loaded.rows)
+        self._log(WARNING if again else INFO, file, "is loaded, with %s rows", loaded.rows)
         return None
 
     def _token(self, file: File, *, dropped: bool) -> ExportToken | None:
@@ -217,7 +212,7 @@ class Loader:
         self._waiting.outcomes.pop(file.id, None)
 
     async def _fail(self, file: File, attempts: int, error: Rejected | Retryable) -> None:
-        logger.warning("file %s of %s is not loaded: %s", file.id, self._name, error)
+        self._log(WARNING, file, "is not loaded: %s", error)
         after_s = _rejected_after_s(attempts) if isinstance(error, Rejected) else _retryable_after_s(error, attempts)
         now_us = self._room.now_us()
         before = self._waiting.outcomes.get(file.id)

@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import logging.config
 import resource
 import signal
 import sys
@@ -10,6 +11,7 @@ import click
 import faust
 
 from app.errors import ForebayError
+from app.logs import LogFormat, logging_config
 from app.settings import read_settings
 
 GARBAGE_LOOKED_FOR_EVERY_OBJECTS = 50_000
@@ -49,17 +51,21 @@ def main() -> None:
 
 @main.command(short_help="Start a worker.")
 @click.option("--log-level", default="warning", type=click.Choice(["debug", "info", "warning", "error"]))
-def serve(log_level: str) -> None:
+@click.option("--log-format", default=LogFormat.TEXT.value, type=click.Choice([one.value for one in LogFormat]))
+def serve(log_level: str, log_format: str) -> None:
     """Start a worker: the doors on FOREBAY_PORT, and everything behind them. Settings are FOREBAY_… variables."""
     from app.house import House  # noqa: PLC0415 -- other commands need none of it
 
+    config = logging_config(LogFormat(log_format), log_level)
+    if config is not None:
+        logging.config.dictConfig(config)  # Faust does so too, but something may be said before
     try:
         house = House(read_settings())
         house.check_start()
     except ForebayError as error:
         raise SystemExit(f"forebay: {error}") from None
     logging.captureWarnings(capture=True)
-    worker = Worker(house.app, loglevel=log_level, quiet=True, redirect_stdouts=False)
+    worker = Worker(house.app, loglevel=log_level, quiet=True, redirect_stdouts=False, logging_config=config)
     open_files_enough()
     settle_garbage()
     worker.spinner = None  # it writes to the terminal, even where there is none

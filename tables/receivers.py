@@ -92,6 +92,11 @@ class Receivers:
         """The export of this uid, or None."""
         return self._exports.get(uid)
 
+    def export_name(self, uid: str) -> str:
+        """The export, as people know it."""
+        export = self._exports.get(uid)
+        return f"the deleted export {uid}" if export is None else f"{self.by_uid[export.receiver_uid].id}/{export.id}"
+
     def mapping(self, export_uid: str, number: int) -> Mapping | None:
         """One of the mappings that a living export has had."""
         return self._mappings.get((export_uid, number))

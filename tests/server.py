@@ -8,6 +8,7 @@ import signal
 import socket
 import sqlite3
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import aiohttp
@@ -35,7 +36,7 @@ class Server:
         self._process: asyncio.subprocess.Process | None = None
         self._copy = data_dir.parent / f"{data_dir.name}-log-copy"
 
-    async def start(self, crash_at: str = "", **settings: str) -> None:
+    async def start(self, crash_at: str = "", options: Sequence[str] = (), **settings: str) -> None:
         """Start the process; it may not be ready yet. `settings` are FOREBAY_… variables, by lower-case name."""
         self.data_dir.mkdir(parents=True, exist_ok=True)
         environment = {
@@ -48,7 +49,15 @@ class Server:
         }
         log = (self.data_dir / "server.log").open("ab")
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "app.main", "serve", stdout=log, stderr=log, env=environment, process_group=0
+            sys.executable,
+            "-m",
+            "app.main",
+            "serve",
+            *options,
+            stdout=log,
+            stderr=log,
+            env=environment,
+            process_group=0,
         )
         log.close()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import sqlite3
 import time
 from pathlib import Path
@@ -93,6 +94,28 @@ async def test_a_file_that_is_refused_until_its_time_is_over_is_dead_and_on_reco
             assert await server.until_ready()
             assert (await client.ledger("hook"))["exports"] == [{"exportId": "bad", **line}]
             assert await client.files("hook", "bad") == [dropped]
+    finally:
+        await server.kill()
+
+
+async def test_logs_may_be_json_with_the_export_and_the_file_in_members_of_their_own(tmp_path: Path) -> None:
+    server = Server(tmp_path / "data", free_port())
+    try:
+        async with aiohttp.ClientSession() as session:
+            client = Client(server, session)
+            await server.start(options=["--log-format", "json"], unheard_of="1")
+            assert await server.until_ready()
+            url = await client.create("hook", export("bad", column("body")))
+            with contextlib.closing(sqlite3.connect(server.warehouse, isolation_level=None)) as other:
+                other.execute('ALTER TABLE "in.c-flow.bad" ADD COLUMN extra TEXT')
+            assert await client.push(url, "1") == 200
+            (file,) = await client.files_when("hook", "bad", "failed")
+            said = [json.loads(line) for line in output(client).splitlines() if line.startswith("{")]
+            (failed,) = [line for line in said if "is not loaded" in line["message"]]
+            assert (failed["export"], failed["file"], failed["level"]) == ("hook/bad", file["id"], "WARNING")
+            assert any("FOREBAY_UNHEARD_OF" in line["message"] for line in said)  # said before anything is started
+            others = [line for line in output(client).splitlines() if not line.startswith("{")]
+            assert [line.partition(" ")[0] for line in others] == ["Forebay", "What"]  # on standard output
     finally:
         await server.kill()
 

@@ -424,6 +424,16 @@ async def test_a_fault_of_ours_tells_nothing_but_its_id(client, house, auth, cap
     assert "123" not in await response.text()
     (record,) = caplog.records
     assert response.headers["X-Request-Id"] in record.getMessage()
+    assert response.headers["X-Request-Id"] == record.request_id
+
+
+async def test_a_refusal_that_is_no_fault_of_the_client_can_be_found_by_its_id(client, house, auth, caplog) -> None:
+    caplog.set_level("INFO")
+    house.is_ready = False
+    response = await client.get("/v1/receivers", headers=auth)
+    (record,) = [record for record in caplog.records if record.name == "app.web.views"]
+    assert (response.status, record.request_id) == (503, response.headers["X-Request-Id"])
+    assert record.getMessage() == f"request {record.request_id} to /v1/receivers is answered 503: notReady"
 
 
 async def test_the_house_says_what_is_here_and_whether_it_is_ready(client, house) -> None:

@@ -84,6 +84,14 @@ async def test_what_no_view_answers_is_answered_in_the_form_of_an_api(address, s
     assert (headers["content-type"], len(headers["x-request-id"])) == ("application/json", 15)
 
 
+async def test_what_is_no_request_is_logged_with_the_id_of_its_answer(address, caplog) -> None:
+    caplog.set_level("INFO")
+    _, headers, _ = await answer_to(address, b"GET / HTTP/9.9\r\n" + HOST + b"\r\n")
+    (record,) = [record for record in caplog.records if record.name == "app.web.server"]
+    assert record.request_id == headers["x-request-id"]
+    assert f"request {record.request_id}" in record.getMessage()
+
+
 async def test_what_came_is_not_said_back(address) -> None:
     _, _, body = await answer_to(address, b"GET /v1 HTTP/1.1\r\nX-StorageApi-Token: sec\x00ret\r\n\r\n")
     assert json.loads(body)["message"] == "The request is not valid HTTP: Invalid header value char."
