@@ -4,9 +4,10 @@ The table of `in.c-shop.orders` is `"in.c-shop"."orders"`; its columns are text.
 schema `_forebay`, which no export can name.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import LiteralString
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
@@ -23,18 +24,16 @@ LOCK_WAIT_MAX_S = 10
 PAUSED_MAX_S = 60
 NAME_BYTES_MAX = 63  # PostgreSQL cuts longer ones off, and says so only in a notice
 
-_SESSION = {
-    "application_name": "forebay",
-    "client_encoding": "UTF8",
+_SESSION = {  # what the URL does not say itself
+    "fallback_application_name": "forebay",
     "connect_timeout": CONNECT_MAX_S,
     "keepalives_idle": 30,
     "keepalives_interval": 10,
     "keepalives_count": 3,
-    # A loader that is paused in mid-act must not hold its locks for ever.
-    "options": f"-c lock_timeout={LOCK_WAIT_MAX_S}s -c idle_in_transaction_session_timeout={PAUSED_MAX_S}s",
 }
+# A loader that is paused in mid-act must not hold its locks for ever. The URL's own options come behind, and win.
+_OPTIONS = f"-c lock_timeout={LOCK_WAIT_MAX_S}s -c idle_in_transaction_session_timeout={PAUSED_MAX_S}s"
 _SETUP: LiteralString = """
-CREATE SCHEMA IF NOT EXISTS _forebay;
 CREATE TABLE IF NOT EXISTS _forebay.watermarks (
     export text NOT NULL,
     log_id text NOT NULL,
@@ -54,16 +53,19 @@ ON CONFLICT (export, log_id, partition) DO UPDATE
 SET "end" = excluded."end", events_total = excluded.events_total, dead_total = excluded.dead_total
 """
 _LOCK_DDL: LiteralString = "SELECT pg_advisory_xact_lock(hashtextextended('forebay: tables', 0))"
+_TRY_LOCK_EXPORT: LiteralString = "SELECT pg_try_advisory_xact_lock(hashtextextended('forebay: export ' || %s, 0))"
 _LOCK_EXPORT: LiteralString = "SELECT pg_advisory_xact_lock(hashtextextended('forebay: export ' || %s, 0))"
-_END_PAUSED: LiteralString = """
-SELECT pg_terminate_backend(holder.pid)
-FROM pg_locks AS lock JOIN pg_stat_activity AS holder USING (pid), hashtextextended('forebay: export ' || %s, 0) AS key
+_HOLDER: LiteralString = """
+SELECT holder.pid, coalesce(copy.bytes_processed, 0)
+FROM pg_locks AS lock JOIN pg_stat_activity AS holder USING (pid) LEFT JOIN pg_stat_progress_copy AS copy USING (pid),
+     hashtextextended('forebay: export ' || %s, 0) AS key
 WHERE lock.locktype = 'advisory' AND lock.granted AND lock.database = (
     SELECT oid FROM pg_database WHERE datname = current_database())
   AND lock.classid::bigint = (key >> 32) & 4294967295 AND lock.objid::bigint = key & 4294967295
-  AND holder.usename = current_user AND holder.application_name = 'forebay'
   AND holder.wait_event_type = 'Client' AND holder.state_change < now() - make_interval(secs => %s)
 """
+_END: LiteralString = "SELECT pg_terminate_backend(%s)"
+_SCHEMA_IS_THERE: LiteralString = "SELECT true FROM pg_namespace WHERE nspname = %s"
 _FIND_TABLE: LiteralString = """
 SELECT class.oid, class.relkind FROM pg_class AS class JOIN pg_namespace AS schema ON schema.oid = class.relnamespace
 WHERE schema.nspname = %s AND class.relname = %s
@@ -94,6 +96,9 @@ _RETRY_AFTER_S = {  # by SQLSTATE, whole or its class
     "57": 1.0,  # operator intervention: shutdown, cancel, starting up
     "58": 10.0,  # the server's system
 }
+_ABOUT_VALUES = ("22", "23")  # classes of SQLSTATE: data, constraints
+_CAPITAL = re.compile("([A-Z])")
+_COLUMN = re.compile(r"\A(?:.*, column ([^:]*):.*|.*)\Z", re.DOTALL)
 _COPY_LINE = ", line "
 
 
@@ -133,8 +138,8 @@ class Postgresql:
                 oid = _create_table(connection, load.mapping)
                 connection.execute(_LOCK_DDL)
                 self._known_roles().prepare(load.export, load.token, load.mapping, oid)
-        with self._transaction(end_paused=load.export) as connection:
-            connection.execute(_LOCK_EXPORT, (load.export,))
+        with self._transaction() as connection:
+            self._lock(connection, load.export)
             plan = plan_load(load, _read_watermarks(connection, load.export))
             _store_watermarks(connection, plan)
             rows = 0
@@ -168,20 +173,12 @@ class Postgresql:
                 connection.close()
 
     @contextmanager
-    def _transaction(self, end_paused: str = "") -> Iterator[psycopg.Connection[tuple[object, ...]]]:
-        """One transaction; any error rolls it back and gives the connection up.
-
-        When another loader of the export `end_paused` holds its lock, but does nothing, its connection is ended.
-        """
+    def _transaction(self) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+        """One transaction; any error rolls it back and gives the connection up."""
         try:
             connection = self._connected()
             with connection.transaction():
                 yield connection
-        except psycopg.errors.LockNotAvailable as error:
-            self.close()
-            if end_paused:
-                self._end_paused(end_paused)
-            raise _failure(error) from error
         except psycopg.Error as error:
             self.close()
             raise _failure(error) from error
@@ -191,11 +188,17 @@ class Postgresql:
 
     def _connected(self) -> psycopg.Connection[tuple[object, ...]]:
         if self._connection is None:
-            self._connection = psycopg.connect(self._url, autocommit=True, **_SESSION)  # type: ignore[arg-type]
-            if self._connection.execute("SELECT to_regclass('_forebay.watermarks')").fetchone() == (None,):
-                with self._connection.transaction():
-                    self._connection.execute(_LOCK_DDL)
-                    self._connection.execute(_SETUP)
+            said = conninfo_to_dict(self._url)
+            ours = {name: value for name, value in _SESSION.items() if name not in said}
+            options = f"{_OPTIONS} {said.get('options') or ''}"
+            parameters: dict[str, Any] = {**ours, "options": options, "client_encoding": "UTF8"}
+            connection = psycopg.connect(self._url, autocommit=True, **parameters)
+            self._connection = connection
+            if connection.execute("SELECT to_regclass('_forebay.watermarks')").fetchone() == (None,):
+                with connection.transaction():
+                    connection.execute(_LOCK_DDL)
+                    _create_schema(connection, "_forebay")
+                    connection.execute(_SETUP)
         return self._connection
 
     def _known_roles(self) -> Roles:
@@ -203,20 +206,40 @@ class Postgresql:
             self._roles = Roles(self._connected())
         return self._roles
 
-    def _end_paused(self, export: str) -> None:
-        with suppress(psycopg.Error):
-            self._connected().execute(_END_PAUSED, (export, PAUSED_MAX_S))
+    def _lock(self, connection: psycopg.Connection[tuple[object, ...]], export: str) -> None:
+        """Wait for the export's lock. Whoever holds it, and has done nothing meanwhile nor long before, is ended."""
+        if connection.execute(_TRY_LOCK_EXPORT, (export,)).fetchone() == (True,):
+            return
+        before = connection.execute(_HOLDER, (export, PAUSED_MAX_S)).fetchall()
+        try:
+            connection.execute(_LOCK_EXPORT, (export,))
+        except psycopg.errors.LockNotAvailable:
+            self.close()
+            with suppress(psycopg.Error):
+                for holder in self._connected().execute(_HOLDER, (export, PAUSED_MAX_S)).fetchall():
+                    if holder in before:  # the same number of bytes
+                        self._connected().execute(_END, (holder[0],))
+            raise
 
 
 def _failure(error: psycopg.Error) -> LoadFailed:
     state = error.sqlstate
-    reason = f"PostgreSQL: {(error.diag.message_primary or str(error)).strip()}"
-    if error.diag.message_detail:
-        reason += f" ({error.diag.message_detail})"
+    reason = f"PostgreSQL: {_words(error)}"
     if state is None:  # the connection
         return Retryable(reason, after_s=1.0)
     after_s = _RETRY_AFTER_S.get(state, _RETRY_AFTER_S.get(state[:2]))
     return Rejected(reason) if after_s is None else Retryable(reason, after_s=after_s)
+
+
+def _words(error: psycopg.Error) -> str:
+    """What is wrong; of data never the value, which PostgreSQL's own text would quote."""
+    diag, state = error.diag, error.sqlstate
+    if state is None or state[:2] not in _ABOUT_VALUES:
+        return (diag.message_primary or str(error)).strip()
+    words = _CAPITAL.sub(r" \1", type(error).__name__).strip().lower()
+    column = diag.column_name or _COLUMN.sub(r"\1", diag.context or "")
+    places = [("column", column), ("constraint", diag.constraint_name)]
+    return ", ".join([f"{words} ({state})", *(f'{kind} "{name}"' for kind, name in places if name)])
 
 
 def _read_watermarks(connection: psycopg.Connection[tuple[object, ...]], export: str | None = None) -> list[Watermark]:
@@ -247,10 +270,15 @@ def _create_table(connection: psycopg.Connection[tuple[object, ...]], mapping: M
         return oid
     connection.execute(_LOCK_DDL)
     if _table_oid(connection, mapping) is None:
-        schema = sql.Identifier(mapping.table_id.schema)
-        connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(schema))
+        _create_schema(connection, mapping.table_id.schema)
         connection.execute(_create_statement(mapping))
     return _table_oid(connection, mapping) or 0
+
+
+def _create_schema(connection: psycopg.Connection[tuple[object, ...]], name: str) -> None:
+    """If it is not there: who may create none may use one that somebody has made."""
+    if connection.execute(_SCHEMA_IS_THERE, (name,)).fetchone() is None:
+        connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(name)))
 
 
 def _table_oid(connection: psycopg.Connection[tuple[object, ...]], mapping: Mapping) -> int | None:
@@ -389,7 +417,7 @@ def _unused_name(names: Iterable[str]) -> str:
 def _refused_row(error: psycopg.Error, part: LoadSlice, width: int) -> Rejected:
     """Which row it was, and what is wrong with it. COPY tells the line, and a row may have several."""
     line = _line(error.diag.context or "")
-    reason = (error.diag.message_primary or str(error)).strip()
+    reason = _words(error)
     if line is None:
         return Rejected(f"a row of the {_slice(part)}: {reason}")
     for row, (last_line, fields) in enumerate(_lines(part), start=1):

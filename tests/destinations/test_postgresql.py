@@ -142,7 +142,9 @@ def test_a_row_of_a_wrong_type_is_named_though_rows_have_many_lines(url, destina
     execute(url, 'CREATE SCHEMA "in.c-shop"', f"CREATE TABLE {TABLE} (id integer, body text)")
     bodies = "a\n\nb", "\n", "c", "d\r\n\n", "e"
     rows = [["many" if number == wrong else str(number), body] for number, body in enumerate(bodies, start=1)]
-    with pytest.raises(Rejected, match=rf"^row {wrong} of .* up to 10: invalid input syntax for type integer"):
+    with pytest.raises(
+        Rejected, match=rf'^row {wrong} of .* up to 10: invalid text representation .22P02., column "id"$'
+    ):
         destination.load(a_load(*rows, slices=2))
     assert rows_in(url) == []
     assert destination.watermarks() == []
@@ -150,12 +152,12 @@ def test_a_row_of_a_wrong_type_is_named_though_rows_have_many_lines(url, destina
 
 def test_a_row_that_breaks_a_constraint_is_named(url, destination):
     execute(url, 'CREATE SCHEMA "in.c-shop"', f"CREATE TABLE {TABLE} (id text, body text CHECK (body <> 'bad'))")
-    with pytest.raises(Rejected, match=r"^row 2 of .*check constraint"):
+    with pytest.raises(Rejected, match=r'^row 2 of .*check violation \(23514\), constraint "orders_body_check"$'):
         destination.load(a_load(["1", "good"], ["2", "bad"]))
 
 
 def test_a_nul_is_rejected_by_its_row(destination):
-    with pytest.raises(Rejected, match=r"^row 2 of .*0x00"):
+    with pytest.raises(Rejected, match=r"^row 2 of .*character not in repertoire \(22021\)"):
         destination.load(a_load(["1", "a"], ["2", "b\0c"]))
 
 
@@ -279,7 +281,7 @@ def test_a_user_who_may_not_create_roles_loads_all_the_same_and_it_is_said(url, 
 
 
 def test_a_locked_table_is_retryable(url, destination, monkeypatch):
-    monkeypatch.setitem(postgresql._SESSION, "options", "-c lock_timeout=100ms")
+    monkeypatch.setattr(postgresql, "_OPTIONS", "-c lock_timeout=100ms")
     destination.prepare(a_mapping())
     destination.close()
     with psycopg.connect(url) as other:
@@ -289,8 +291,61 @@ def test_a_locked_table_is_retryable(url, destination, monkeypatch):
     assert destination.load(a_load(["1", "a"])).rows == 1
 
 
+def test_a_key_that_is_there_already_is_told_without_its_value(url, destination):
+    execute(url, 'CREATE SCHEMA "in.c-shop"', f"CREATE TABLE {TABLE} (id text, body text UNIQUE)")
+    with pytest.raises(Rejected) as failure:
+        destination.load(a_load(["1", "s3cret"], ["2", "s3cret"]))
+    assert "s3cret" not in str(failure.value)
+    assert 'unique violation (23505), constraint "orders_body_key"' in str(failure.value)
+
+
+def test_the_urls_own_parameters_count(url):
+    with closing(open_postgresql(url + "&application_name=shop&options=-c%20search_path%3Dpg_catalog")) as ours:
+        ours.watermarks()
+        assert ours._connected().execute("SHOW application_name").fetchone() == ("shop",)
+        assert ours._connected().execute("SHOW search_path").fetchone() == ("pg_catalog",)
+        assert ours._connected().execute("SHOW lock_timeout").fetchone() == ("10s",)
+
+
+def test_who_may_create_no_schema_uses_those_that_are_there(url, destination):
+    destination.watermarks()
+    execute(
+        url,
+        "DO $$ BEGIN CREATE ROLE guest LOGIN; EXCEPTION WHEN duplicate_object THEN END $$",
+        'CREATE SCHEMA "in.c-shop" AUTHORIZATION guest',
+        "GRANT USAGE ON SCHEMA _forebay TO guest",
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON _forebay.watermarks TO guest",
+    )
+    with closing(open_postgresql(url.replace("postgres:@", "guest:@"))) as guest:
+        assert guest.load(a_load(["1", "a"])).rows == 1
+
+
+def test_a_loader_that_is_slow_is_not_ended(url, destination, monkeypatch):
+    monkeypatch.setattr(postgresql, "_OPTIONS", "-c lock_timeout=500ms")
+    monkeypatch.setattr(postgresql, "PAUSED_MAX_S", 0)
+    begun, enough = threading.Event(), threading.Event()
+
+    def trickling() -> Iterator[bytes]:
+        number = 0
+        while not enough.wait(0.01):
+            number += 1
+            yield b"%d,%s\n" % (number, b"x" * 20_000)
+            begun.set()
+
+    load = a_load(["1", "a"])
+    (part,) = load.slices
+    slow = LoadSlice("log", 0, None, 10, 2, 2, open_rows=part.open_rows, open_csv=trickling)
+    with ThreadPoolExecutor(1) as thread, closing(open_postgresql(url)) as working:
+        loaded = thread.submit(working.load, Load("export", load.mapping, load.token, [slow]))
+        assert begun.wait(30)
+        with pytest.raises(Retryable, match="lock timeout"):
+            destination.load(load)
+        enough.set()
+        assert loaded.result().slices_loaded == 1
+
+
 def test_a_loader_that_is_paused_in_mid_act_is_ended_and_does_no_harm(url, destination, monkeypatch):
-    monkeypatch.setitem(postgresql._SESSION, "options", "-c lock_timeout=100ms")
+    monkeypatch.setattr(postgresql, "_OPTIONS", "-c lock_timeout=100ms")
     monkeypatch.setattr(postgresql, "PAUSED_MAX_S", 0)
     paused, resume = threading.Event(), threading.Event()
 

@@ -14,7 +14,7 @@ from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.drivers import aiokafka
 from faust.types import TP, ConsumerMessage
 
-from app.errors import LogFailed
+from app.errors import LogCorrupt, LogFailed
 from app.transports.bell import Bell
 from app.transports.delivery import DeliveringConsumer
 from app.transports.log import Record, Run
@@ -155,6 +155,8 @@ class Consumer(DeliveringConsumer, aiokafka.Consumer):
             while not (self.should_stop or fetcher.should_stop):
                 if not self.flow_active or not await self._go_round():
                     await self._bell.wait(LOOK_AGAIN_S)
+        except LogCorrupt as error:  # offsets are given anew: whoever starts again begins a new life of the log
+            await self.crash(error)
         except self.consumer_stopped_errors:
             if not self.app.should_stop:
                 raise
@@ -193,18 +195,17 @@ class Consumer(DeliveringConsumer, aiokafka.Consumer):
 
     def _take(self, tp: TP, records: list[Any], generation: int) -> None:
         first = self._next.get(tp, records[0].offset)
-        new = [record for record in records if record.offset >= first]
-        if not new:
-            return
-        self._next[tp] = end = new[-1].offset + 1
+        if records[0].offset < first:
+            raise LogCorrupt(f"{tp.topic}/{tp.partition} went back: {records[0].offset} comes again after {first - 1}")
+        self._next[tp] = end = records[-1].offset + 1
         self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
         if tp.topic in run_topics(self.app):
             run = Run(
-                tp, first, end, [Record(one.offset, one.timestamp, one.key, one.value, one.headers) for one in new]
+                tp, first, end, [Record(one.offset, one.timestamp, one.key, one.value, one.headers) for one in records]
             )
             self._hands[tp] = deque([self._run_message(run, generation)])
         else:
-            self._hands[tp] = deque(self._to_message(tp, one) for one in new)
+            self._hands[tp] = deque(self._to_message(tp, one) for one in records)
 
     def _has_room(self, tp: TP) -> bool:
         queues = self._queues(tp)
