@@ -13,7 +13,7 @@ from app.mapping.jsonnet.objects import Composed, Values
 from app.mapping.jsonnet.outcomes import GaveUp
 from app.mapping.jsonnet.run import Run
 from app.mapping.jsonnet.texts import to_text
-from app.mapping.jsonnet.thunks import Thunk
+from app.mapping.jsonnet.thunks import Frame, Thunk
 
 _CHEAP_CHARACTERS = 1024
 _OBJECTS = frozenset({dict, Composed})
@@ -325,17 +325,20 @@ def _bound(value: Any, length: int, least: float = 0.0) -> float:
     return max(least, length + number) if number < 0 else number
 
 
+def _no_element(frame: Frame) -> Any:
+    raise MappingFailed(f"array index was not integer: {frame[0]:g}")
+
+
 def _sliced(run: Run, target: Any, first: float, last: float, stride: float) -> Any:
     if first.is_integer() and stride.is_integer():
         found = target[int(first) : max(0, math.ceil(last)) : int(stride)]
         run.charge(len(found) // 16)
         return found
-    parts, at = [], first
+    parts: list[Any] = []
+    at = first
     while at < last:
         run.charge(1)
-        if type(target) is list and not at.is_integer():
-            raise MappingFailed(f"array index was not integer: {at:g}")
-        parts.append(target[int(at)])
+        parts.append(Thunk(_no_element, [at]) if type(target) is list and not at.is_integer() else target[int(at)])
         at += stride
     return "".join(parts) if type(target) is str else parts
 

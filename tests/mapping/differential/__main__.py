@@ -22,16 +22,18 @@ def main() -> int:
     seed = time.time_ns() if wanted.seed is None else wanted.seed
     print(f"seed {seed}")
     counts: Counter[str] = Counter()
-    shown = 0
+    shown: set[str] = set()
     with an_oracle() as oracle:
-        while counts["compared"] < wanted.comparisons and shown < SHOWN_MAX:
+        while counts["compared"] < wanted.comparisons and len(shown) < SHOWN_MAX:
             dice = random.Random(seed + counts["compared"])
             writer = Writer(dice)
             programs = [writer.program() for _ in range(PROGRAMS)]
             for program, event, ours, interpreted in differing(
                 oracle, programs, events(dice, EVENTS), counts, skips=True
             ):
-                shown += 1
+                if program in shown:
+                    continue
+                shown.add(program)
                 print(f"\n{program}\n  for {event}\n  compiled:    {ours}\n  interpreted: {interpreted}", flush=True)
     print(dict(counts))
     return 1 if counts["differ"] else 0

@@ -7,7 +7,6 @@ from app.mapping.jsonnet.operators import compare, equals
 from app.mapping.jsonnet.run import Run
 from app.mapping.jsonnet.std.folds import key_of
 from app.mapping.jsonnet.std.library import Library, items_of, only_array
-from app.mapping.jsonnet.thunks import force
 
 library = Library()
 
@@ -47,7 +46,7 @@ class _Walk:
     """Two arrays side by side, as the interpreter walks through them, whether they are sets or not."""
 
     def __init__(self, run: Run, a: Any, b: Any, key: Any) -> None:
-        self.a, self.b = only_array(a), only_array(force(b))
+        self.a, self.b = only_array(a), only_array(b)
         self.only_a: list[Any] = []
         self.both: list[Any] = []
         self.either: list[Any] = []
@@ -70,17 +69,17 @@ class _Walk:
         self.either += self.a[i:] + self.b[j:]
 
 
-@library.define("setUnion(a, lazy b, lazy keyF=unbound)")
+@library.define("setUnion(a, b, lazy keyF=unbound)")
 def _union(run: Run, a: Any, b: Any, key: Any) -> list[Any]:
     return _Walk(run, a, b, key).either
 
 
-@library.define("setInter(a, lazy b, lazy keyF=unbound)")
+@library.define("setInter(a, b, lazy keyF=unbound)")
 def _inter(run: Run, a: Any, b: Any, key: Any) -> list[Any]:
     return _Walk(run, a, b, key).both if only_array(a) else []
 
 
-@library.define("setDiff(a, lazy b, lazy keyF=unbound)")
+@library.define("setDiff(a, b, lazy keyF=unbound)")
 def _diff(run: Run, a: Any, b: Any, key: Any) -> list[Any]:
     return _Walk(run, a, b, key).only_a if only_array(a) else []
 
