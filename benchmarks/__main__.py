@@ -1,4 +1,4 @@
-"""`python -m benchmarks [--quick] [accept map end_to_end agent start]`: measure, and print a table."""
+"""`python -m benchmarks [--quick] [accept map templates end_to_end agent start]`: measure, and print a table."""
 
 import argparse
 import os
@@ -6,12 +6,13 @@ import platform
 import time
 from collections.abc import Callable
 
-from benchmarks import accept, agent, end_to_end, map, start  # noqa: A004 -- named after what it measures
+from benchmarks import accept, agent, end_to_end, map, start, templates  # noqa: A004 -- named after what it measures
 from benchmarks.report import Row, markdown
 
 MEASUREMENTS: dict[str, Callable[..., list[Row]]] = {
     "accept": accept.run,
     "map": map.run,
+    "templates": templates.run,
     "end_to_end": end_to_end.run,
     "agent": agent.run,
     "start": start.run,
