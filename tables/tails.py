@@ -144,6 +144,8 @@ class Tails:
             async with self._beginning:
                 if self._following is None or self._following.done():
                     await self._begin()
+            # Before the ends are asked for: a turn that goes on meanwhile reads beyond them for this one too.
+            self._listened.add(receiver.uid)
             tail.begin([await partition.end() for partition in self._partitions])
         except BaseException:
             tail.close()

@@ -20,7 +20,7 @@ from app.transports.log import NewRecord
 from tables import fates, tails
 from tables.receivers import Receivers
 from tables.tails import Tail, Tails
-from tests.fakes import FakeLog, FakeStore, Script, a_receiver, an_event, an_export, fails_before, fake_streams
+from tests.fakes import DONE, Act, FakeLog, FakeStore, Script, a_receiver, an_event, an_export, fails_before, fake_streams
 
 RECEIVER = a_receiver("r", an_export("x"), an_export("y"))
 OTHER = a_receiver("other", an_export("z", "other"))
@@ -37,7 +37,7 @@ class Stage:
         for receiver in (RECEIVER, OTHER):
             self.receivers._put(receiver)
         self.stopping = False
-        log = FakeLog(self.store, self.script)
+        self.log = log = FakeLog(self.store, self.script)
         self.tails = Tails(fake_streams(partitions), lambda: log, self.receivers, lambda: self.stopping)
         self.cut_to = [0] * partitions
         for partition in range(partitions):
@@ -284,6 +284,35 @@ async def test_a_flush_is_told_when_every_partition_has_cut_what_stood_before_it
     stage.cut(2, (), flush=("x",))
     assert await line(tail) == Flushed("x")
     tail.close()
+
+
+async def test_one_that_begins_while_the_log_is_read_misses_nothing() -> None:
+    stage = Stage(partitions=2)
+    first = await stage.tails.open(OTHER)  # keeps the following going on
+    assert first is not None
+    held, release = asyncio.Event(), asyncio.Event()
+
+    async def hold_claims(call: str, what: str) -> Act:
+        if (call, what) == ("read", CLAIMS):  # between the events of partition 0 and those of partition 1
+            held.set()
+            await release.wait()
+        return DONE
+
+    stage.log.gate = hold_claims
+    await held.wait()
+    second = await stage.tails.open(RECEIVER)
+    assert second is not None
+    assert isinstance(await line(second), Listening)
+    for partition in range(2):
+        stage.store.add(NewRecord(EVENTS, partition, None, encode_pack(0, [an_event(str(partition))], ("x",))))
+        stage.cut(1, partition=partition, flush=("x",))
+    release.set()
+    told = [await line(second) for _ in range(5)]
+    assert {one.preview for one in told if isinstance(one, Came)} == {"0", "1"}
+    assert sum(isinstance(one, Fated) for one in told) == 2
+    assert Flushed("x") in told
+    first.close()
+    second.close()
 
 
 async def test_what_is_no_pack_is_passed_over(stage: Stage, tail: Tail) -> None:
