@@ -115,9 +115,11 @@ def _replay_all(session: Session, receiver: str, export: str, timeout_s: float) 
         count: int = session.api.post(_path(receiver, export, "replay"))["deadLetters"]
         done = fit = 0
         while done < count:
-            if time.monotonic() > until_s:
-                raise Refused(f"{count} come again; the fate of {done} is known, {fit} fit now")
-            made = _made_again(next(told), export)
+            line = next(told)
+            if line["type"] == "skipped" or time.monotonic() > until_s:
+                why = f": {line['message']}" if line["type"] == "skipped" else ""
+                raise Refused(f"{count} come again; the fate of {done} is known, {fit} fit now{why}")
+            made = _made_again(line, export)
             done, fit = done + (made is not None), fit + (made == "mapped")
             bar.at(done, count)
     return count, fit
@@ -127,7 +129,7 @@ def _made_again(line: Json, export: str) -> str | None:
     """What the export made of an event that came again; None when the line says nothing of that."""
     if line["type"] != "fate" or not line.get("again"):
         return None
-    return next((one["fate"] for one in line["exports"] if one["exportId"] == export), None)
+    return next((one["fate"] for one in line.get("exports", ()) if one["exportId"] == export), None)
 
 
 def _text(letter: Json) -> str:

@@ -20,7 +20,18 @@ from app.transports.log import NewRecord
 from tables import fates, tails
 from tables.receivers import Receivers
 from tables.tails import Tail, Tails
-from tests.fakes import DONE, Act, FakeLog, FakeStore, Script, a_receiver, an_event, an_export, fails_before, fake_streams
+from tests.fakes import (
+    DONE,
+    Act,
+    FakeLog,
+    FakeStore,
+    Script,
+    a_receiver,
+    an_event,
+    an_export,
+    fails_before,
+    fake_streams,
+)
 
 RECEIVER = a_receiver("r", an_export("x"), an_export("y"))
 OTHER = a_receiver("other", an_export("z", "other"))
