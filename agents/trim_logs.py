@@ -108,7 +108,7 @@ class Trimmer(Service):
             await dead.trim()
 
     async def forget_deleted(self) -> None:
-        """Remove the watermarks of exports that were deleted."""
+        """Let the destination forget the exports that were deleted; one that is not known yet may be new."""
         marks = await self._destination.watermarks()
         for export in {mark.export for mark in marks if mark.export in self._keeper.receivers.deleted}:
             await self._destination.forget(export)
@@ -116,13 +116,6 @@ class Trimmer(Service):
     async def _crowded(self) -> bool:
         used_bytes = await self._log().used_bytes()
         return used_bytes > CROWDED_SHARE * self._log_bytes_max or self._free_bytes() < 2 * self._disk_reserve_bytes
-
-    async def forget(self) -> None:
-        """Remove the watermarks of exports that were deleted."""
-        marks = await self._destination.watermarks()
-        await self._keeper.catch_up()
-        for export in {mark.export for mark in marks if self._keeper.receivers.export(mark.export) is None}:
-            await self._destination.forget(export)
 
 
 def _loaded_by(watermarks: list[Watermark], receivers: Receivers) -> Callable[[Slice], bool]:
