@@ -3,10 +3,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.kafka.broker import KafkaBroker
 from tests.postgresql import PostgresqlServer
 from tests.s3 import S3Server
+
+# How long an example takes says more of what else the machine does than of us.
+settings.register_profile("forebay", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("forebay")
 
 # Servers have directories of their own: pytest deletes those of earlier sessions, which may still run beside this one.
 

@@ -731,7 +731,7 @@ ACTS = st.one_of(
 )
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(mapping=st.sampled_from([APPENDING, UPSERTING, REPLACING]), acts=st.lists(ACTS, max_size=12))
 def test_any_history_of_loads_crashes_and_repeats_gives_each_row_once(new_place, mapping, acts):
     place, model, loads, fresh = new_place(), Model(mapping), [], count()

@@ -233,7 +233,7 @@ class Model:
         return [one for one in self.records[partition] if one[0] >= self.first[partition]]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(STEPS, max_size=25))
 def test_whatever_is_done_it_holds_what_the_model_holds(tmp_path_factory, steps):
     directory = tmp_path_factory.mktemp("log")
@@ -274,7 +274,7 @@ def act(store: Store, model: Model, directory: Path, what: str, how) -> Store:
     return store
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(KEYS, st.integers(0, 3) | st.none()), max_size=60), st.integers(1, 40))
 def test_compaction_keeps_what_a_reader_from_the_beginning_ends_with(tmp_path_factory, writes, every):
     with Store(tmp_path_factory.mktemp("log"), Sync.OFF) as store:

@@ -62,7 +62,7 @@ def addresses(draw: st.DrawFn, route: Route) -> str:
     return URL.build(path=re.sub(r"\{(\w+)[^}]*\}", part, route.path).replace("\0", "0")).raw_path
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data(), body=SENT, headers=HEADERS, query=QUERY)
 @pytest.mark.parametrize(
     "route", [route for route in ROUTES if not route.operation.answer.media], ids=lambda route: route.operation.id

@@ -450,7 +450,7 @@ REQUESTS = (
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(body=bodies, at=st.sampled_from(REQUESTS))
 async def test_any_body_gets_a_documented_answer(client, auth, body, at) -> None:
     method, path, documented = at
@@ -463,7 +463,7 @@ async def test_any_body_gets_a_documented_answer(client, auth, body, at) -> None
         assert content["message"]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(path=st.text(st.characters(codec="utf-8"), max_size=30), method=st.sampled_from(["GET", "POST", "DELETE"]))
 async def test_any_path_gets_a_documented_answer(client, auth, path, method) -> None:
     response = await client.request(method, f"/v1/receivers/{path}", data=b"{}", headers=auth)

@@ -116,7 +116,7 @@ HEADS = st.builds(
 HEALTH = b"GET /health-check HTTP/1.1\r\n" + HOST + b"\r\n"
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(sent=st.binary(max_size=200) | st.builds(lambda head, rest: head + rest, HEADS, st.binary(max_size=40)))
 @example(sent=b"")
 async def test_any_bytes_get_an_answer_and_the_server_goes_on(address, sent) -> None:

@@ -65,7 +65,7 @@ def templates(value):
             yield from templates(below)
 
 
-@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.randoms(use_true_random=False))
 def test_programs_by_dice_have_one_meaning(oracle, dice):
     programs = [Writer(dice).program() for _ in range(BATCH // 2)]
