@@ -8,7 +8,7 @@ FORM = "NAME=TYPE, NAME=path:PATH or NAME=template:JSONNET"
 
 
 def columns_of(texts: tuple[str, ...], keys: tuple[str, ...]) -> list[Json]:
-    """In the API's form. Strings of paths and templates go without their quotes, as in any table."""
+    """In the API's form, with the key's columns. Strings of paths and templates go without quotes, as in any table."""
     columns = [_column(text) for text in texts]
     for key in keys:
         matching = [column for column in columns if column["name"] == key]

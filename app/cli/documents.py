@@ -6,7 +6,8 @@ from typing import IO, TypeVar
 
 import click
 
-from app.cli.api import Json
+from app.cli.api import Api, Json
+from app.cli.members import unknown_members
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
@@ -19,11 +20,19 @@ def file_option(what: str) -> Callable[[Command], Command]:
     return click.option("--file", "document", type=click.File("rb"), metavar="FILE", help=said)
 
 
-def read_document(file: IO[bytes] | None) -> Json:
-    """What the file says, {} without one."""
+def read_document(file: IO[bytes] | None, api: Api, operation_id: str) -> Json:
+    """What the file says, {} without one. Members that the operation would pass over are refused: they are misspelt."""
     if file is None:
         return {}
     name = getattr(file, "name", "standard input")
+    document = _document(file, name)
+    unknown = unknown_members(api, operation_id, document)
+    if unknown:
+        raise click.UsageError(f"{name}: {operation_id} has no such members: {', '.join(unknown)}")
+    return document
+
+
+def _document(file: IO[bytes], name: str) -> Json:
     content = file.read(DOCUMENT_BYTES_MAX + 1)
     if len(content) > DOCUMENT_BYTES_MAX:
         raise click.UsageError(f"{name} is larger than {DOCUMENT_BYTES_MAX} bytes")

@@ -80,7 +80,7 @@ def create_export(
     forebay exports create shop Orders --table in.c-shop.orders \\
       --column id=id --column sku=path:sku --column 'total=template:Body("price") * 2'
     """
-    content = read_document(document) | given(name=name, id=export_id)
+    content = read_document(document, session.api, "CreateExport") | given(name=name, id=export_id)
     mapping = given(tableId=table, columns=columns_of(columns, keys) or None, incremental=False if full else None)
     _lay_over(content, "mapping", mapping)
     _lay_over(content, "conditions", given(count=count, size=size, time=after))
@@ -116,13 +116,13 @@ def update_export(
 ) -> None:
     """Change an export, and wait until it is done. What is not said stays.
 
-    A mapping is given whole: new columns without --table stay in their table.
+    A mapping is given whole: new columns without --table stay in their table, and without --key they have its key.
     """
     path = path_of("v1", "receivers", receiver, "exports", export)
-    content = read_document(document) | given(name=name)
-    mapping = given(tableId=table, columns=columns_of(columns, keys) or None)
-    if mapping:
+    content = read_document(document, session.api, "UpdateExport") | given(name=name)
+    if table or columns or keys:
         before = session.api.get(path)["mapping"]
+        mapping = given(tableId=table, columns=_with_key(columns_of(columns, keys), keys, before["columns"]) or None)
         content["mapping"] = before | content.get("mapping", {}) | mapping
     _lay_over(content, "conditions", given(count=count, size=size, time=after))
     if not content:
@@ -216,6 +216,20 @@ def _is_through(line: Json, export: str) -> bool:
 def _in_time(until_s: float) -> None:
     if time.monotonic() > until_s:
         raise Refused("not all is loaded in this time: see `forebay files list`")
+
+
+def _with_key(columns: list[Json], keys: tuple[str, ...], before: list[Json]) -> list[Json]:
+    """New columns keep the primary key, unless another is said: it is a part of the table."""
+    key = {column["name"] for column in before if column["primaryKey"]}
+    if keys or not columns or not key:
+        return columns
+    lost = key - {column["name"] for column in columns}
+    if lost:
+        raise click.UsageError(
+            f"{', '.join(sorted(lost))} of the primary key is not among the new columns: add --key for each column of "
+            "the new key; a mapping without a key can be given in --file"
+        )
+    return [column | {"primaryKey": True} if column["name"] in key else column for column in columns]
 
 
 def _lay_over(content: Json, member: str, changes: Json) -> None:

@@ -50,7 +50,8 @@ def create_receiver(
 
     NAME alone makes one without exports; add them with `forebay exports create`. Options go before what the file says.
     """
-    content = read_document(document) | given(name=name, id=receiver_id, description=description)
+    document_said = read_document(document, session.api, "CreateReceiver")
+    content = document_said | given(name=name, id=receiver_id, description=description)
     if not content:
         raise click.UsageError("give a NAME, or --file")
     task = finished(session, session.api.post(RECEIVERS, content), "creating the receiver")
@@ -67,7 +68,7 @@ def update_receiver(
     session: Session, receiver: str, name: str | None, description: str | None, document: IO[bytes] | None
 ) -> None:
     """Change a receiver's name or description."""
-    content = read_document(document) | given(name=name, description=description)
+    content = read_document(document, session.api, "UpdateReceiver") | given(name=name, description=description)
     if not content:
         raise click.UsageError("say what shall be otherwise")
     _show(session, session.api.patch(path_of("v1", "receivers", receiver), content))
@@ -86,7 +87,11 @@ def delete_receiver(session: Session, receiver: str, *, yes: bool) -> None:
 
 @receivers.command("rotate-secret")
 @click.argument("receiver")
-@click.option("--grace", "grace_s", type=click.IntRange(0), help="For so many seconds the old address is taken too.")
+@click.option(
+    *("--grace-seconds", "--grace", "grace_s"),
+    type=click.IntRange(0),
+    help="For so many seconds the old address is taken too.",
+)
 @as_client
 def rotate_secret(session: Session, receiver: str, grace_s: int | None) -> None:
     """Give a receiver a new address. Senders that have the old one may use it for a time of grace."""

@@ -24,8 +24,8 @@ _IN_PATH = re.compile(r"\{(\w+)(?::[^}]*)?\}")  # aiohttp's `{name}` or `{name:p
 class Contract:
     """What an API's document says of all operations together.
 
-    `security` names the one scheme of `Operation.secured`; `path_parameters` are those of all paths; `error` is the
-    form of all errors, with `request_id`, the header of all answers.
+    `security` names the schemes of `Operation.secured`, any of which does; `path_parameters` are those of all paths;
+    `error` is the form of all errors, with `request_id`, the header of all answers.
     """
 
     title: str

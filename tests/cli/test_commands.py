@@ -50,11 +50,24 @@ def test_a_receiver_is_made_from_a_document_and_options_go_before_it(run: Run, t
     assert "is no JSON" in run("receivers", "create", "--file", "-", given="{", code=2).stderr
 
 
+def test_members_that_the_server_would_pass_over_are_not_sent(run: Run, shop: str) -> None:
+    column = {"type": "path", "name": "a", "path": "a", "default": "?"}
+    export = {"name": "X", "mapping": {"tableId": "in.c-doc.x", "columns": [BODY, column], "increment": False}}
+    receiver = json.dumps({"name": "Misspelt", "exports": [export], "descripton": None})
+    refused = run("receivers", "create", "--file", "-", given=receiver, code=2).stderr
+    assert "no such members: exports[0].mapping.columns[1].default, exports[0].mapping.increment, descripton" in refused
+    run("receivers", "show", "misspelt", code=1)
+    for command in (("exports", "create", shop), ("exports", "update", shop, "orders"), ("receivers", "update", shop)):
+        refused = run(*command, "--file", "-", given='{"nam": "X"}', code=2).stderr
+        assert "no such members: nam" in refused
+
+
 def test_a_secret_is_rotated(run: Run, shop: str) -> None:
     before = said(run("receivers", "show", shop, "--json"))["url"]
-    rotated = run("receivers", "rotate-secret", shop, "--grace", "60")
+    rotated = run("receivers", "rotate-secret", shop, "--grace-seconds", "60")
     assert before not in rotated.stdout
     assert "old url until" in rotated.stdout
+    assert "old url until" not in run("receivers", "rotate-secret", shop, "--grace", "0").stdout
 
 
 def test_what_is_lost_is_asked_for_where_somebody_can_answer(run: Run, shop: str) -> None:
@@ -95,6 +108,27 @@ def test_new_columns_stay_in_their_table(run: Run, shop: str) -> None:
     run("exports", "update", shop, "orders", "--column", "sku=body", "--column", "total=ip")
     after = said(run("exports", "show", shop, "orders", "--json"))["mapping"]
     assert (after["tableId"], [column["type"] for column in after["columns"]]) == (before["tableId"], ["body", "ip"])
+
+
+def test_new_columns_keep_the_primary_key_unless_another_is_said(run: Run, shop: str) -> None:
+    run(
+        *("exports", "create", shop, "Keyed", "--table", f"in.c-{shop}.keyed"),
+        *("--column", "sku=path:sku", "--column", "body=body", "--key", "sku"),
+    )
+    new = ("--column", "sku=path:item.sku", "--column", "body=body")
+    run("exports", "update", shop, "keyed", *new)
+    assert key_of(run, shop, "keyed") == ["sku"]
+    run("exports", "update", shop, "keyed", "--table", f"in.c-{shop}.keyed2")
+    assert key_of(run, shop, "keyed") == ["sku"]
+    lost = run("exports", "update", shop, "keyed", "--column", "item=path:sku", code=2)
+    assert "sku of the primary key is not among the new columns: add --key" in lost.stderr
+    run("exports", "update", shop, "keyed", *new, "--key", "body", "--table", f"in.c-{shop}.by-body")
+    assert key_of(run, shop, "keyed") == ["body"]
+
+
+def key_of(run: Run, receiver: str, export: str) -> list[str]:
+    columns = said(run("exports", "show", receiver, export, "--json"))["mapping"]["columns"]
+    return [column["name"] for column in columns if column["primaryKey"]]
 
 
 def test_a_column_that_is_none_is_not_sent(run: Run, shop: str) -> None:

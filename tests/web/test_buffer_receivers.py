@@ -358,9 +358,24 @@ async def test_a_token_must_be_there_and_right(client, house) -> None:
     )
     wrong = await client.get("/v1/receivers", headers={"X-StorageApi-Token": "x"})
     assert (wrong.status, (await wrong.json())["error"]) == (401, "storage.tokenInvalid")
-    bearer = await client.get("/v1/receivers", headers={"X-StorageApi-Token": f"Bearer {TOKEN}"})
-    assert bearer.status == 200
     assert not house.definitions.asked
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"X-StorageApi-Token": f"Bearer {TOKEN}"}, 200),
+        ({"Authorization": f"Bearer {TOKEN}"}, 200),
+        ({"Authorization": f"bearer {TOKEN}", "X-StorageApi-Token": ""}, 200),
+        ({"Authorization": "Bearer wrong", "X-StorageApi-Token": TOKEN}, 200),
+        ({"Authorization": f"Bearer {TOKEN}", "X-StorageApi-Token": "wrong"}, 401),
+        ({"Authorization": "Bearer wrong"}, 401),
+        ({"Authorization": f"Basic {TOKEN}"}, 400),
+        ({"Authorization": TOKEN}, 400),
+    ],
+)
+async def test_a_token_may_stand_in_either_header_and_the_own_one_wins(client, headers, status) -> None:
+    assert (await client.get("/v1/receivers", headers=headers)).status == status
 
 
 async def test_the_body_is_checked_before_the_token(client) -> None:
@@ -405,7 +420,9 @@ async def test_browsers_may_ask_before_they_send(client, house, path) -> None:
     assert response.status == 204
     assert response.headers["Access-Control-Allow-Origin"] == "*"
     assert response.headers["Access-Control-Allow-Methods"] == "GET, POST, PATCH, DELETE"
-    assert response.headers["Access-Control-Allow-Headers"] == "Content-Type, X-StorageApi-Token, Idempotency-Key"
+    assert response.headers["Access-Control-Allow-Headers"] == (
+        "Content-Type, X-StorageApi-Token, Authorization, Idempotency-Key"
+    )
 
 
 async def test_every_answer_has_a_request_id_of_its_own(client, auth) -> None:

@@ -30,6 +30,14 @@ async def test_a_sample_is_mapped_for_each_export_and_nothing_is_stored(client, 
     assert not house.ingest.events
 
 
+@pytest.mark.parametrize("more", [{}, {"Authorization": "Bearer of-the-sample"}])
+async def test_only_the_header_that_has_the_token_is_no_part_of_the_sample(client, auth, more) -> None:
+    headers = {**auth, **more} if more else {"Authorization": f"Bearer {auth['X-StorageApi-Token']}"}
+    response = await client.post(PATH, data=b"body", headers=headers)
+    _, _, _, *seen = json.loads((await response.json())["exports"][0]["columns"][0]["value"])
+    assert [value for name, value in seen if name.lower() == "authorization"] == list(more.values())
+
+
 async def test_a_failing_mapping_is_told_and_is_no_error_of_the_request(client, auth) -> None:
     response = await client.post(PATH, params={"exportId": "export-2"}, data=b"bad", headers=auth)
     assert response.status == 200

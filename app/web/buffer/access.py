@@ -2,11 +2,12 @@
 
 from typing import TypeVar
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from multidict import istr
 
 from app.model.export import Export
 from app.model.receiver import Receiver
+from app.web.bearer import bearer_token
 from app.web.buffer.errors import BufferRefusal, export_not_found, receiver_not_found
 from app.web.buffer.payloads import Payload
 from app.web.buffer.violations import decode_payload, missing_header, refuse
@@ -24,9 +25,9 @@ async def read_payload(doors: Doors, request: web.Request, payload_type: type[P]
 
 async def authorize(doors: Doors, request: web.Request) -> int:
     """The project that the request's token opens. Raises BufferRefusal."""
-    if not request.headers.get(TOKEN):
-        raise refuse([missing_header(TOKEN)])
     token = _token_of(request)
+    if not token:
+        raise refuse([missing_header(TOKEN)])
     project_id = doors.definitions.project_of_token(token)
     if project_id is None:
         await doors.definitions.catch_up()
@@ -41,8 +42,13 @@ def is_authorized(doors: Doors, request: web.Request, project_id: int) -> bool:
     return doors.definitions.project_of_token(_token_of(request)) == project_id
 
 
+def token_header(request: web.Request) -> str:
+    """Which header has the request's token."""
+    return TOKEN if request.headers.get(TOKEN) else hdrs.AUTHORIZATION
+
+
 def _token_of(request: web.Request) -> str:
-    token = request.headers.get(TOKEN, "")
+    token = request.headers.get(TOKEN) or bearer_token(request)
     token = token.partition(" ")[2] if " " in token else token  # `Bearer <token>` is one as well
     return token.encode("utf-8", "replace").decode()  # aiohttp leaves bytes that are no UTF-8 as surrogates
 

@@ -46,7 +46,8 @@ CONTRACT = Contract(
     description=(
         "Receivers take events over HTTP, exports map them into rows of tables.\n\n"
         "Every answer has the header `X-Request-Id`. Request bodies may be compressed: `Content-Encoding: gzip` or "
-        "`zstd`. `GET` may be `HEAD`. Members that are not listed here are ignored, and `null` is as good as absent. "
+        "`zstd`. `GET` may be `HEAD`. Members that are not listed here are ignored, unless "
+        "the schema forbids them, and `null` is as good as absent. "
         "An address that takes another method answers 405 with the header `Allow`; an unknown one answers 404. "
         f"An address or a header above {LINE_BYTES_MAX} bytes answers 431."
     ),
@@ -60,8 +61,13 @@ CONTRACT = Contract(
             "type": "apiKey",
             "in": "header",
             "name": "X-StorageApi-Token",
-            "description": "The API token, as it stands or as `Bearer <token>`. It opens one project.",
-        }
+            "description": "The API token. It opens one project.",
+        },
+        "bearer": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "The same token. The header `X-StorageApi-Token` wins over this one.",
+        },
     },
     path_parameters={
         "projectId": Parameter(

@@ -201,7 +201,9 @@ class DeduplicationPayload(Payload):
 
 
 class RotateSecretPayload(Payload):
-    """How a receiver gets a new secret."""
+    """How a receiver gets a new secret. Unknown members are refused: a misspelt grace must not mean the usual one."""
+
+    model_config = ConfigDict(extra="forbid")
 
     grace_seconds: Annotated[
         Annotated[int, Field(ge=0, le=SECRET_GRACE_MAX_S)] | None,

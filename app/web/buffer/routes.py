@@ -16,7 +16,7 @@ PREFIX = "/v1"
 CORS = {"Access-Control-Allow-Origin": "*"}
 PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, POST, PATCH, DELETE",
-    "Access-Control-Allow-Headers": "Content-Type, X-StorageApi-Token, Idempotency-Key",
+    "Access-Control-Allow-Headers": "Content-Type, X-StorageApi-Token, Authorization, Idempotency-Key",
 }
 
 

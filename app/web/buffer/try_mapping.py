@@ -11,14 +11,14 @@ from app.mapping.engines import engine_of
 from app.model.event import Event, HeaderPairs
 from app.model.export import Export
 from app.slicing.csv import csv_line
-from app.web.buffer.access import receiver_of
+from app.web.buffer.access import receiver_of, token_header
 from app.web.buffer.answers import answer_json
 from app.web.buffer.errors import bad_request, export_not_found
 from app.web.doors import Doors
 from app.web.sender import client_ip, header_pairs
 
 NOW = istr("X-Forebay-Now")
-NOT_OF_THE_SAMPLE = {"host", "x-storageapi-token", "x-forebay-now"}
+NOT_OF_THE_SAMPLE = frozenset({"host", "x-storageapi-token", "x-forebay-now"})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST = datetime.max.replace(tzinfo=UTC)
 
@@ -78,4 +78,5 @@ def _arrival_us(doors: Doors, request: web.Request) -> int:
 
 
 def _headers(request: web.Request) -> HeaderPairs:
-    return tuple((name, value) for name, value in header_pairs(request) if name.lower() not in NOT_OF_THE_SAMPLE)
+    left_out = NOT_OF_THE_SAMPLE | {token_header(request).lower()}
+    return tuple((name, value) for name, value in header_pairs(request) if name.lower() not in left_out)

@@ -120,6 +120,8 @@ def _is_of_wrong_type(detail: ErrorDetails) -> bool:
 
 def _is_null(detail: ErrorDetails) -> bool:
     """A null where a member must be is a missing member; elsewhere, in a list, it has the wrong type."""
+    if detail["type"] == "extra_forbidden":
+        return False
     return detail["input"] is None and bool(detail["loc"]) and isinstance(detail["loc"][-1], str)
 
 
@@ -156,6 +158,11 @@ def _enum(detail: ErrorDetails) -> Violation:
     return "invalidEnumValue", f"value of {path} must be one of {allowed} but got value {quoted(detail['input'])}"
 
 
+def _unknown(detail: ErrorDetails) -> Violation:
+    *parents, name = detail["loc"]
+    return "badRequest", f"{quoted(str(name))} is no member of {_path(parents)}"
+
+
 def _path(loc: Sequence[int | str]) -> str:
     return "body" + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc)
 
@@ -168,6 +175,7 @@ def _go_slice(loc: Sequence[int | str], value: Sequence[Any]) -> str:
 
 _VIOLATIONS = {
     "missing": _missing,
+    "extra_forbidden": _unknown,
     "string_too_short": _length,
     "string_too_long": _length,
     "too_short": _length,

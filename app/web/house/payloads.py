@@ -10,13 +10,15 @@ TOKEN_DESCRIPTION_CHARACTERS_MAX = 1024
 
 
 class _Wire(BaseModel):
-    """Members are camelCase; unknown ones are ignored."""
+    """Members are camelCase."""
 
     model_config = ConfigDict(strict=True, frozen=True, alias_generator=to_camel, populate_by_name=True)
 
 
 class CreateTokenPayload(_Wire):
-    """A token to be made. The project need not have anything yet."""
+    """A token to be made. The project need not have anything yet. Unknown members are refused."""
+
+    model_config = ConfigDict(extra="forbid")
 
     project_id: Annotated[int, Field(ge=1, le=PROJECT_ID_MAX)]
     description: Annotated[str, Field(max_length=TOKEN_DESCRIPTION_CHARACTERS_MAX)] | None = None

@@ -46,7 +46,8 @@ def _decode(body: bytes) -> CreateTokenPayload:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(["body", *map(str, first["loc"])])
-        raise HouseRefusal(400, "badRequest", f"{place}: {first['msg']}.") from None
+        said = "there is no such member" if first["type"] == "extra_forbidden" else first["msg"]
+        raise HouseRefusal(400, "badRequest", f"{place}: {said}.") from None
 
 
 def _token(token: ApiToken) -> TokenAnswer:
