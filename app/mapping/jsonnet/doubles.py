@@ -13,15 +13,18 @@ import msgspec
 
 from app.errors import MappingFailed
 from app.mapping.digits import printed, shown_as_double
+from app.mapping.jsonnet.limits import NUMBER_CHARACTERS_MAX
+from app.mapping.jsonnet.outcomes import GaveUp
 
 _LARGEST = sys.float_info.max
 _SMALLEST = 5e-324
+_REMEMBERED_BYTES_MAX = 40
 
 NUMBERS = frozenset({float, int, msgspec.Raw})
 
 
 def double(number: Any) -> float:
-    """The double of a number, the nearest that there is."""
+    """The double of a number, the nearest that there is. Raises GaveUp for one of thousands of digits."""
     kind = type(number)
     if kind is float:
         return number  # type: ignore[no-any-return]
@@ -30,10 +33,14 @@ def double(number: Any) -> float:
             return float(number)
         except OverflowError:
             return _LARGEST if number > 0 else -_LARGEST
-    return _double_of(bytes(number))
+    literal = bytes(number)
+    if len(literal) <= _REMEMBERED_BYTES_MAX:
+        return _remembered_double(literal)
+    if len(literal) > NUMBER_CHARACTERS_MAX:
+        raise GaveUp
+    return _double_of(literal)
 
 
-@lru_cache(maxsize=1024)
 def _double_of(literal: bytes) -> float:
     number = float(literal)
     if math.isinf(number):
@@ -57,13 +64,17 @@ def print_number(number: Any) -> str:
         return printed(number)
     if kind is int:
         return str(number)
-    return _print_literal(bytes(number))
+    literal = bytes(number)
+    return _remembered_print(literal) if len(literal) <= _REMEMBERED_BYTES_MAX else _print_literal(literal)
 
 
-@lru_cache(maxsize=1024)
 def _print_literal(literal: bytes) -> str:
     text = literal.decode()
     return shown_as_double(text) or text
+
+
+_remembered_double = lru_cache(maxsize=1024)(_double_of)
+_remembered_print = lru_cache(maxsize=1024)(_print_literal)
 
 
 def negative(number: Any) -> Any:
@@ -80,6 +91,8 @@ def order(left: Any, right: Any) -> int:
     """-1, 0 or 1. Two numbers of the body are compared by all their digits."""
     a, b = double(left), double(right)
     if a == b and type(left) is not float and type(right) is not float:
+        if type(left) is int and type(right) is int:
+            return (left > right) - (left < right)
         exact_a, exact_b = _exact(left), _exact(right)
         return (exact_a > exact_b) - (exact_a < exact_b)
     return (a > b) - (a < b)

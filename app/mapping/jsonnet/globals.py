@@ -5,11 +5,14 @@ from typing import Any
 from app.errors import MappingFailed
 from app.mapping.headers import canonical_name
 from app.mapping.jsonnet.functions import UNBOUND, Native
+from app.mapping.jsonnet.outcomes import GaveUp
 from app.mapping.jsonnet.run import Run
 from app.mapping.jsonnet.thunks import RUN, Code, Frame, force
 from app.mapping.paths import MISSING, look_up, parse_path
 from app.mapping.strftime import strftime
 
+_REMEMBERED_CHARACTERS_MAX = 1000  # paths and formats are parsed once and remembered
+_NAME_FACTOR = 16  # a name costs more than other text
 _NOW = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
@@ -26,7 +29,10 @@ def _ip(run: Run) -> str:
 def _now(run: Run, form: Any) -> str:
     if form == _NOW:
         return run.arrived.datetime
-    return strftime(_text(form, "format"), run.arrived.arrived_at)
+    text = _text(form, "format")
+    if len(text) > _REMEMBERED_CHARACTERS_MAX:
+        raise GaveUp
+    return strftime(text, run.arrived.arrived_at)
 
 
 def current_datetime(run: Run) -> str:
@@ -37,7 +43,9 @@ def current_datetime(run: Run) -> str:
 def _header(run: Run, name: Any, default: Any) -> Any:
     if name == "":
         return run.arrived.headers.values
-    canonical = canonical_name(_text(name, "header"))
+    text = _text(name, "header")
+    run.charge_text(_NAME_FACTOR * len(text))
+    canonical = canonical_name(text)
     value = run.arrived.headers.values.get(canonical)
     if value:
         return value
@@ -55,7 +63,10 @@ def _header_str(run: Run) -> str:
 
 
 def _body(run: Run, path: Any, default: Any) -> Any:
-    value = look_up(run.arrived.body_parsed, parse_path(_text(path, "path")))
+    text = _text(path, "path")
+    if len(text) > _REMEMBERED_CHARACTERS_MAX:
+        raise GaveUp
+    value = look_up(run.arrived.body_parsed, parse_path(text))
     if value is not MISSING:
         return value
     if default is UNBOUND:

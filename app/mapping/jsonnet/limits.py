@@ -6,8 +6,9 @@ NESTING_MAX = 60  # levels of a program; each needs some of Python's 1000 frames
 CHAIN_MAX = 100  # links of `a.b.c`, `a * b * c`; a chain of `+` may be longer
 STEPS_MAX = 200_000  # an event; a step is one node of the program, or about as much work: tens of milliseconds in all
 STRING_CHARACTERS_MAX = 4_194_304
-CHARACTERS_PER_STEP = 256
+CHARACTERS_PER_STEP = 64
 PADDING_MAX = 100  # the interpreter pads by recursion, and fails at some 500
+NUMBER_CHARACTERS_MAX = 1000  # of a number that is computed with
 NESTED_VALUES_MAX = 20  # levels of a value that the interpreter walks through by recursion
 DEPTH_MAX = 200  # levels of a value that is written; the interpreter ends at some 500
 

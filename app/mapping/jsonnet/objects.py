@@ -33,6 +33,7 @@ class LayerShape(msgspec.Struct, frozen=True):
     assertions: tuple[Code, ...]
 
 
+_LAYERS_FREE = 16  # so many are looked through in a step
 SELF, LAYER, LOCALS = 2, 3, 4  # places in the frame of a layer
 
 
@@ -101,6 +102,7 @@ class Composed:
 
     def names(self, *, hidden: bool) -> list[str]:
         """The names, sorted; with the hidden ones or without."""
+        self._run.charge(len(self.visibilities) // 4)
         return sorted(
             name for name, visibility in self.visibilities.items() if hidden or visibility is not Visibility.HIDDEN
         )
@@ -112,6 +114,8 @@ class Composed:
 
     def find(self, name: str, below: int) -> int:
         """The uppermost layer below that one which has the field, or -1."""
+        if below > _LAYERS_FREE:
+            self._run.charge(below // _LAYERS_FREE)
         at = below - 1
         while at >= 0:
             layer = self.layers[at]

@@ -122,6 +122,8 @@ def equals(run: Run, left: Any, right: Any) -> bool:
     """`left == right`."""
     a, b = type(left), type(right)
     if a is str or b is str:
+        if a is b and len(left) == len(right) > _CHEAP_CHARACTERS:
+            run.charge_text(len(left))
         return a is b and left == right
     if a in NUMBERS:
         return b in NUMBERS and order(left, right) == 0
@@ -155,6 +157,7 @@ def element(array: list[Any], at: int) -> Any:
 
 
 def _equal_objects(run: Run, left: Any, right: Any) -> bool:
+    run.charge((len(left) if type(left) is dict else 0) + (len(right) if type(right) is dict else 0))
     names = member_names(left, hidden=False)
     if names != member_names(right, hidden=False):
         return False
@@ -169,6 +172,8 @@ def compare(run: Run, operator: str, left: Any, right: Any) -> int:
     """-1, 0 or 1, for one of the operators of order."""
     a, b = type(left), type(right)
     if a is str and b is str:
+        if len(left) > _CHEAP_CHARACTERS:
+            run.charge_text(len(left))
         return (left > right) - (left < right)  # type: ignore[no-any-return]
     if a in NUMBERS and b in NUMBERS:
         return order(left, right)

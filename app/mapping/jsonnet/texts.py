@@ -77,6 +77,7 @@ def _write(value: Any, run: Allowance, style: Style, depth: int) -> str:
         return quote(value)
     if kind in NUMBERS:
         text = print_number(value)
+        run.charge_text(len(text))
         return style.minus_zero if text == "-0" else text
     if value is None or kind is bool:
         return _CONSTANTS[value]

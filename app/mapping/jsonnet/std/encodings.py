@@ -20,6 +20,7 @@ library = Library()
 
 _BYTE = 256
 _QUARTET = 4
+_ESCAPED_LONGEST = 6
 
 
 @library.define("md5(str)")
@@ -125,9 +126,11 @@ def _doubled(value: Any) -> Any:
 
 @library.define("escapeStringJson(str_)")
 def _escape_json(run: Run, value: Any) -> str:
-    return quote(to_text(value, run))
+    text = to_text(value, run)
+    run.charge_text(_ESCAPED_LONGEST * len(text))
+    return quote(text)
 
 
 @library.define("escapeStringPython(str)")
 def _escape_python(run: Run, value: Any) -> str:
-    return quote(to_text(value, run))
+    return _escape_json(run, value)

@@ -42,6 +42,7 @@ def summed(run: Run, array: Any) -> Any:
 def _added(run: Run, array: Any, begin: Any) -> Any:
     total = begin
     for one in items_of(array):
+        run.charge(1)
         total = add(run, total, force(one))
     return total
 

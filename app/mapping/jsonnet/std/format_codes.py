@@ -18,6 +18,7 @@ _LETTERS = {
     "F": "f",
     "G": "g",
 }
+_REMEMBERED_CHARACTERS_MAX = 1000
 _FLAGS = "#0- +"
 
 
@@ -32,9 +33,12 @@ class FormatCode(msgspec.Struct, frozen=True):
     is_upper: bool
 
 
-@lru_cache(maxsize=256)
 def read_format(text: str) -> tuple[str | FormatCode, ...]:
     """Texts and codes in turn. Raises MappingFailed."""
+    return _remembered(text) if len(text) <= _REMEMBERED_CHARACTERS_MAX else _read(text)
+
+
+def _read(text: str) -> tuple[str | FormatCode, ...]:
     parts: list[str | FormatCode] = []
     at = 0
     while True:
@@ -46,6 +50,9 @@ def read_format(text: str) -> tuple[str | FormatCode, ...]:
         reader = _Reader(text, percent + 1)
         parts.append(reader.code())
         at = reader.at
+
+
+_remembered = lru_cache(maxsize=256)(_read)
 
 
 class _Reader:

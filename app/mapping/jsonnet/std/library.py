@@ -84,9 +84,9 @@ def member_later(target: Composed | dict[str, Any], name: str) -> Any:
 
 def length_of(value: Any) -> int:
     """As `std.length`. Raises MappingFailed."""
-    if type(value) in {str, list}:
+    if type(value) in {str, list, dict}:
         return len(value)
-    if type(value) in {dict, Composed}:
+    if type(value) is Composed:
         return len(member_names(value, hidden=False))
     if type(value) in {Closure, Native}:
         return int(value.arity)

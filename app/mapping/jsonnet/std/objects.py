@@ -121,6 +121,7 @@ def merge_patch(run: Run, target: Any, patch: Any) -> Any:
         return patch
     found = force(target)
     base: _Object = found if kind_of(found) == "object" else {}
+    run.charge(length_of(patch) + length_of(base))
     names = member_names(patch, hidden=False)
     gone = {name for name in names if member(patch, name) is None}
     all_names = sorted({*member_names(base, hidden=False), *names} - gone)

@@ -30,25 +30,29 @@ def text_of(value: Any, what: str) -> str:
 
 
 @library.define("substr(str, from, len)")
-def _substr(_run: Run, text: Any, begin: Any, length: Any) -> str:
+def _substr(run: Run, text: Any, begin: Any, length: Any) -> str:
     whole = text_of(text, "std.substr")
     at, count = int(number_of(begin, "std.substr")), int(number_of(length, "std.substr"))
     if at < 0 or count < 0:
         raise MappingFailed("substr parameters should be greater than zero")
-    return whole[at : at + count]
+    found = whole[at : at + count]
+    run.charge_text(len(found))
+    return found
 
 
 @library.define("startsWith(a, b)")
-def _starts_with(_run: Run, whole: Any, part: Any) -> bool:
+def _starts_with(run: Run, whole: Any, part: Any) -> bool:
     if length_of(whole) < length_of(part):
         return False
+    run.charge_text(length_of(part))
     return type(part) is str and text_of(whole, "std.startsWith").startswith(part)
 
 
 @library.define("endsWith(a, b)")
-def _ends_with(_run: Run, whole: Any, part: Any) -> bool:
+def _ends_with(run: Run, whole: Any, part: Any) -> bool:
     if length_of(whole) < length_of(part):
         return False
+    run.charge_text(length_of(part))
     return type(part) is str and text_of(whole, "std.endsWith").endswith(part)
 
 
@@ -303,17 +307,24 @@ def deep_join(run: Run, value: Any) -> str:
 
 @library.define("escapeStringBash(str_)")
 def _escape_bash(run: Run, value: Any) -> str:
-    return "'" + to_text(value, run).replace("'", "'\"'\"'") + "'"
+    text = to_text(value, run)
+    run.charge_text(len(text) + 4 * text.count("'"))
+    return "'" + text.replace("'", "'\"'\"'") + "'"
 
 
 @library.define("escapeStringDollars(str_)")
 def _escape_dollars(run: Run, value: Any) -> str:
-    return to_text(value, run).replace("$", "$$")
+    text = to_text(value, run)
+    run.charge_text(2 * len(text))
+    return text.replace("$", "$$")
 
 
+_XML_LONGEST = 6
 _XML = str.maketrans({"<": "&lt;", ">": "&gt;", "&": "&amp;", '"': "&quot;", "'": "&apos;"})
 
 
 @library.define("escapeStringXML(str_)")
 def _escape_xml(run: Run, value: Any) -> str:
-    return to_text(value, run).translate(_XML)
+    text = to_text(value, run)
+    run.charge_text(_XML_LONGEST * len(text))
+    return text.translate(_XML)
