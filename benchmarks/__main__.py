@@ -1,4 +1,4 @@
-"""`python -m benchmarks [--quick] [accept map templates end_to_end agent start]`: measure, and print a table."""
+"""`python -m benchmarks [--quick] [NAME …]`: measure, and print a table."""
 
 import argparse
 import os
@@ -6,14 +6,17 @@ import platform
 import time
 from collections.abc import Callable
 
-from benchmarks import accept, agent, end_to_end, map, start, templates  # noqa: A004 -- named after what it measures
+from benchmarks import accept, agent, end_to_end, failing, neighbours, start, templates
+from benchmarks import map as mapping
 from benchmarks.report import Row, markdown
 
 MEASUREMENTS: dict[str, Callable[..., list[Row]]] = {
     "accept": accept.run,
-    "map": map.run,
+    "map": mapping.run,
     "templates": templates.run,
+    "failing": failing.run,
     "end_to_end": end_to_end.run,
+    "neighbours": neighbours.run,
     "agent": agent.run,
     "start": start.run,
 }

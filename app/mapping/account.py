@@ -5,9 +5,9 @@ import time
 from collections.abc import Callable
 
 EVENT_FREE_S = 0.005
-WASTED_MAX_S = 3.0
+WASTED_MAX_S = 2.0
 FORGIVEN_S_PER_S = 0.1
-SUSPENDED_FIRST_S = 60.0
+SUSPENDED_FIRST_S = 10.0
 SUSPENDED_MAX_S = 3600.0
 
 logger = logging.getLogger(__name__)

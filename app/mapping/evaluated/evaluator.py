@@ -77,17 +77,14 @@ class Evaluator:
         account = account or Account("a call")
         collected = _Collected(events, self._results_bytes_max)
         tries = 0
-        while rest := collected.missing(self._batch_events_max, self._batch_bytes_max):
-            refusal = account.refusal
-            if refusal is not None:
-                collected.fail_all(refusal)
-                break
+        while collected.count < len(events):
             answered = collected.count
-            request = Request(tuple(templates), tuple(arrived.event for arrived in rest), account.left_s)
-            done = await self._exchange(request, account.name, collected)
-            account.waste(done.wasted_s)
-            collected.close_turn(len(rest), done.reason)
-            self.tally.evaluated += collected.count - answered
+            if account.refusal is None:
+                async with self._turns.of(account.name):
+                    await self._take_turn(tuple(templates), collected, account)
+            if account.refusal is not None:
+                collected.fail_all(account.refusal)
+                break
             tries = tries + 1 if collected.count == answered else 0
             if tries == _TRIES_MAX:
                 collected.close_turn(1, _LOST)
@@ -110,29 +107,40 @@ class Evaluator:
             process, _ = self._idle.pop()
             await process.kill()
 
+    async def _take_turn(self, templates: tuple[Template, ...], collected: "_Collected", account: Account) -> None:
+        """Have as many events answered as come to it. Who had the turn before may have wasted what was left."""
+        if account.refusal is not None:
+            return
+        rest, answered = collected.missing(self._batch_events_max, self._batch_bytes_max), collected.count
+        request = Request(templates, tuple(arrived.event for arrived in rest), account.left_s)
+        done = await self._exchange(request, collected)
+        account.waste(done.wasted_s)
+        collected.close_turn(len(rest), done.reason)
+        self.tally.evaluated += collected.count - answered
+
     async def _checked(self, request: Request) -> str:
         for _ in range(_TRIES_MAX):
-            done = await self._exchange(request, "a check", _Collected((), 0))
+            async with self._turns.of("a check"):
+                done = await self._exchange(request, _Collected((), 0))
             if not done.is_lost:
                 return done.reason
         return _LOST
 
-    async def _exchange(self, request: Request, user: str, collected: "_Collected") -> Done:
+    async def _exchange(self, request: Request, collected: "_Collected") -> Done:
         """Ask one process once; if it dies, what it has not answered is to be asked again."""
-        async with self._turns.of(user):
-            process = await self._take(request.templates)
-            try:
-                done = await process.ask(request, collected.take)
-            except ProcessDied as error:
-                await process.kill()
-                await self._pause(error)
-                return Done(is_lost=True)
-            except BaseException:
-                await process.kill()
-                raise
-            self._pause_s = 0.0
-            await self._give_back(process, request.templates)
-            return done
+        process = await self._take(request.templates)
+        try:
+            done = await process.ask(request, collected.take)
+        except ProcessDied as error:
+            await process.kill()
+            await self._pause(error)
+            return Done(is_lost=True)
+        except BaseException:
+            await process.kill()
+            raise
+        self._pause_s = 0.0
+        await self._give_back(process, request.templates)
+        return done
 
     async def _pause(self, error: ProcessDied) -> None:
         """Processes that die again and again, of whatever, shall not keep the machine busy with starting them."""

@@ -131,3 +131,13 @@ async def test_a_runner_can_open_nothing_start_nothing_and_grow_no_further(evalu
     assert limits["Max core file size"] == ["0", "0"]
     assert limits["Max file size"] == ["65536", "65536"]
     assert int(limits["Max address space"][0]) < 2**30
+
+
+async def test_calls_that_waited_for_their_turn_meanwhile_do_not_waste_what_is_no_longer_left(arrived):
+    evaluator = Evaluator(processes=1, event_deadline_s=0.25)
+    account = Account("bad", lambda: 0.0)
+    account.waste(account.left_s - 0.2)  # room for one late event
+    calls = [evaluator.evaluate([Template(LOOP)], [arrived()], account) for _ in range(4)]
+    results = [str(result) for (result,) in await asyncio.gather(*calls)]
+    assert sorted(results) == sorted(["template ran longer than 0.25 s", *[account.refusal] * 3])
+    await evaluator.close()
