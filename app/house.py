@@ -53,6 +53,7 @@ from app.web.doors import Doors
 from app.web.forwarder import Forwarder
 from app.web.metrics import may_scrape
 from app.web.routes import install
+from app.web.trials import Trials
 from tables.buffers import BuffersTable
 from tables.files import FilesTable
 from tables.ledger import Ledger
@@ -89,6 +90,7 @@ class House(Service):
             memory_bytes_max=settings.template_memory_bytes_max,
         )
         self._mappers = Mappers(self._evaluator)
+        self._trials = Trials()
         self._door_tally, self._cut_tally, self._load_tally = DoorTally(), CutTally(), LoadTally()
 
         self._keeper = DefinitionsKeeper(self.streams, self._log, Receivers())
@@ -316,11 +318,13 @@ class House(Service):
 
     async def _map_sample(self, export: Export, event: Event) -> Row | MappingFailed:
         event_id = EventIds(token_hex(8), 0, 0).of(event.arrival_us, 0)
-        (mapped,) = await self._mappers.for_sample(export).map([Arrived(event, event_id)])
+        with self._trials.one():
+            (mapped,) = await self._mappers.for_sample(export).map([Arrived(event, event_id)])
         return unless_too_large(mapped)
 
     async def _check_template(self, template: Template) -> None:
-        await check_template(template, self._evaluator)
+        with self._trials.one():
+            await check_template(template, self._evaluator)
 
 
 def _make_private(directory: Path) -> None:

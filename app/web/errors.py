@@ -11,7 +11,7 @@
     ├── HeadersTooLarge         more header bytes than a request may have
     ├── BodyTooLarge            more body bytes, decoded, than a request may have
     ├── BodyTooSlow             the body did not come in time
-    ├── Overloaded              too many bytes of unfinished bodies are held: try again later
+    ├── Overloaded              too much at once, of unfinished bodies or of trials: try again later
     ├── BodyUnreadable          the body is not what its headers say
     ├── EncodingUnknown         a Content-Encoding that is not read here
     ├── ClientGone              the client left; nobody reads the answer
@@ -95,7 +95,7 @@ class BodyTooSlow(Refusal):
 
 
 class Overloaded(Refusal):
-    """Too many bytes of unfinished bodies are held."""
+    """Too much at once, of unfinished bodies or of trials."""
 
 
 class BodyUnreadable(Refusal):
