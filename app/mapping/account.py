@@ -44,14 +44,19 @@ class Account:
             "processor time: mend them, then replay this event"
         )
 
+    @property
+    def is_suspended_of_late(self) -> bool:
+        """Whether its suspension goes on, or would make the next one longer: not to be forgotten."""
+        return self._now() - self._suspended_until < self._suspension_s
+
     def waste(self, seconds: float) -> None:
         """Take note that so much was wasted; suspend if it was too much."""
         now = self._now()
         self._wasted_s, self._wasted_at = self._forgiven() + seconds, now
         if self._wasted_s < WASTED_MAX_S or now < self._suspended_until:
             return
-        again = now - self._suspended_until < self._suspension_s
-        self._suspension_s = min(self._suspension_s * 2, SUSPENDED_MAX_S) if again else SUSPENDED_FIRST_S
+        longer_s = min(self._suspension_s * 2, SUSPENDED_MAX_S)
+        self._suspension_s = longer_s if self.is_suspended_of_late else SUSPENDED_FIRST_S
         self._suspended_until = now + self._suspension_s
         logger.warning(
             "the templates of %s took too much processor time: suspended for %g s, events become dead letters",

@@ -12,7 +12,7 @@ READY_MAX = 10_000
 
 
 class Mappers:
-    """The row mapper of an export's present mapping; the least used are made again when asked for.
+    """The row mapper of an export's present mapping; the least used are made again when asked for, but none suspended.
 
     Each has an account of its own, so another mapping begins with nothing wasted.
     """
@@ -26,10 +26,10 @@ class Mappers:
         key = export.uid, export.mapping_number
         ready = self._ready.get(key)
         if ready is None:
+            if len(self._ready) >= READY_MAX:
+                self._forget_one()
             account = Account(f"export {export.uid}")
             ready = self._ready[key] = self._compiled(export, account), account
-            if len(self._ready) > READY_MAX:
-                self._ready.popitem(last=False)
         else:
             self._ready.move_to_end(key)
         return ready[0]
@@ -41,6 +41,13 @@ class Mappers:
     def suspended(self) -> set[tuple[str, int]]:
         """The exports (uids) and numbers of the mappings whose templates are suspended now."""
         return {key for key, (_, account) in self._ready.items() if account.refusal is not None}
+
+    def _forget_one(self) -> None:
+        """The least used, unless its templates would get off their suspension by that."""
+        for key, (_, account) in self._ready.items():
+            if not account.is_suspended_of_late:
+                del self._ready[key]
+                return
 
     def _compiled(self, export: Export, account: Account) -> RowMapper:
         return compile_mapping(export.mapping, self._evaluator, account)
