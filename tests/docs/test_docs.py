@@ -1,5 +1,6 @@
 """What the documentation says of the code is true, where that can be checked."""
 
+import ast
 import re
 from importlib import import_module
 from pathlib import Path
@@ -16,6 +17,26 @@ from tests.docs.pages import DOCS, PAGES, README, ROOT, anchors, blocks, links, 
 CHANGELOG = ROOT / "CHANGELOG.md"
 OPERATIONS = DOCS / "operations.md"
 VOCABULARY = DOCS / "vocabulary.md"
+
+_LIMIT = re.compile(r"[A-Z]\w*_(MAX|MIN|S|US|MS|BYTES)")
+NO_LIMITS = {
+    "US_PER_S": "a unit",
+    "RANDOM_BYTES": "the length of a name that is made up",
+    "TOKEN_ID_BYTES": "the length of a name that is made up",
+    "SUBMISSION_BYTES": "the length of a name that is made up",
+    "KEY_HASH_BYTES": "the length of a hash",
+    "SIZE_DEFAULT_BYTES": "a default",
+    "TIME_DEFAULT_S": "a default",
+    "RETRY_AFTER_S": "a text: what an answer says",
+    "ACK_BOUNDS_S": "the classes of a histogram",
+    "CUT_BOUNDS_S": "the classes of a histogram",
+    "LOAD_BOUNDS_S": "the classes of a histogram",
+    "TASKS_KEPT_US": "SUCCESS_KEPT_US and ERROR_KEPT_US by status",
+    "LENGTH_BYTES": "a part of a format",
+    "OVERHEAD_BYTES": "an estimate: what an event takes beside its texts",
+    "RECORD_OVERHEAD_BYTES": "an estimate: what a record takes beside its value",
+    "BATCH_OVERHEAD_BYTES": "an estimate: what a batch takes beside its records",
+}
 
 _UNITS = {"": 1, "MiB": 2**20, "GiB": 2**30, "s": 1, "h": 3600, "d": 24 * 3600}
 
@@ -118,6 +139,33 @@ def test_the_limits_are_those_of_the_code() -> None:
             constant = getattr(module, name.strip("`"), None)
             if isinstance(constant, int | float):
                 assert constant == float(value.replace(" ", "")) * _UNITS.get(unit, 1), name
+
+
+def test_every_limit_of_the_code_is_in_the_table_and_the_other_way_round() -> None:
+    """A constant of a module whose name ends as that of a limit is one, but for NO_LIMITS."""
+    said = {
+        (home.strip("`"), name.strip("`"))
+        for names, *_, home in rows(DOCS / "architecture.md", "Limits")
+        for name in names.split(", ")
+        if name.isupper()
+    }
+    defined = {
+        (str(path.relative_to(ROOT)), name)
+        for room in ("app", "agents", "tables")
+        for path in (ROOT / room).rglob("*.py")
+        for name in constants(path)
+    }
+    assert said <= defined
+    unsaid = {(home, name) for home, name in defined - said if _LIMIT.fullmatch(name)}
+    assert {(home, name) for home, name in unsaid if name not in NO_LIMITS} == set()
+    assert set(NO_LIMITS) <= {name for _, name in unsaid}
+
+
+def constants(path: Path) -> list[str]:
+    """The names that a module defines by assignment."""
+    assigned = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.Assign | ast.AnnAssign)]
+    names = [name for node in assigned for name in ast.walk(node) if isinstance(name, ast.Name)]
+    return [name.id for name in names if isinstance(name.ctx, ast.Store)]
 
 
 def test_the_metrics_are_those_of_the_code() -> None:
