@@ -3,7 +3,7 @@
 import functools
 import ipaddress
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 import click
@@ -12,7 +12,9 @@ from app.admin_token import known_admin_token
 from app.cli.api import Api
 from app.cli.output import Output
 from app.errors import SettingInvalid
-from app.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from app.settings import Settings
 
 SAY_WHO_YOU_ARE = """no API token. Set one, or make one with the admin token of this machine:
   export FOREBAY_API_TOKEN=…
@@ -94,7 +96,9 @@ def _is_loopback(server: str) -> bool:
         return False
 
 
-def _settings() -> Settings:
+def _settings() -> "Settings":
+    from app.settings import read_settings  # noqa: PLC0415 -- takes longer to load than most commands to run
+
     try:
         return read_settings()
     except SettingInvalid as error:

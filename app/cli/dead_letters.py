@@ -86,7 +86,7 @@ def discard_dead_letters(
     """Forget dead letters: one LETTER, or --all. Nobody can get them back."""
     one = _one_or_all(letter, every=every)
     sure(f"Discard {one or 'all dead letters'} of {export} of {receiver}?", yes=yes)
-    answer = session.api.delete(_path(receiver, export, *([one] if one else [])))
+    answer = session.api.delete(_path(receiver, export, *([] if one is None else [one])))
     if one is None:
         session.out.members({"discarded": answer["deadLetters"]}, answer)
     else:
@@ -100,6 +100,8 @@ def _path(receiver: str, export: str, *more: str) -> str:
 def _one_or_all(letter: str | None, *, every: bool) -> str | None:
     if (letter is None) != every:
         raise click.UsageError("name one LETTER, or say --all")
+    if letter is not None and not letter.strip():
+        raise click.UsageError("LETTER is empty")  # of a script whose variable is: it did not mean all
     return letter
 
 

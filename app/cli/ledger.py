@@ -12,8 +12,8 @@ from app.cli.output import flush_lines, rich_table
 
 EVERY_S = 1.0
 OF_RECEIVER = ("accepted", "deduplicated", "unrouted", "routed")
-OF_EXPORT = ("routed", "buffered", "loaded", "deadLettered")
-COLUMNS = ("receiver", "export", *OF_RECEIVER, "buffered", "loaded", "dead-lettered")
+OF_EXPORT = ("routed", "buffered", "loaded", "deadLettered", "expired")
+COLUMNS = ("receiver", "export", *OF_RECEIVER, "buffered", "loaded", "dead-lettered", "expired")
 Row = tuple[str | int, ...]
 
 
@@ -25,7 +25,7 @@ def ledger(session: Session, receiver: str | None, *, watch: bool) -> None:
     """Count what became of all events.
 
     Of one RECEIVER, or of all. A receiver: accepted = deduplicated + unrouted + routed. An export: routed = buffered +
-    loaded + dead-lettered.
+    loaded + dead-lettered; those of its dead-lettered whose file was refused until its time was over have expired.
     """
     if watch:
         with contextlib.suppress(KeyboardInterrupt):
@@ -61,7 +61,7 @@ def _rows(ledgers: Json) -> list[Row]:
     """A receiver's row, and one for each of its exports."""
     rows: list[Row] = []
     for receiver, counts in ledgers.items():
-        rows.append((receiver, "", *(counts[name] for name in OF_RECEIVER), "", "", ""))
+        rows.append((receiver, "", *(counts[name] for name in OF_RECEIVER), "", "", "", ""))
         for one in counts["exports"]:
             parts = (one[name] for name in OF_EXPORT)
             rows.append((receiver, one["exportId"], "", "", "", *parts))

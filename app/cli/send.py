@@ -13,20 +13,24 @@ from app.cli.errors import Refused
 EVENT_BYTES_MAX = 64 * 1024 * 1024
 LINES_PER_REQUEST_MAX = 1000
 BYTES_PER_REQUEST_MAX = 512 * 1024
+OF_LINES = (".ndjson", ".jsonl")
 
 
 @click.command()
 @click.argument("receiver")
 @click.argument("content", metavar="[FILE]", type=click.File("rb"), default="-")
-@click.option("--ndjson", is_flag=True, help="Each line is an event.")
+@click.option("--ndjson/--one", default=None, help="Each line is an event, or all is one.  [default: by FILE's name]")
 @click.option("--type", "content_type", default="application/json", show_default=True, help="The Content-Type.")
 @as_client
-def send(session: Session, receiver: str, content: IO[bytes], *, ndjson: bool, content_type: str) -> None:
+def send(session: Session, receiver: str, content: IO[bytes], *, ndjson: bool | None, content_type: str) -> None:
     """Push a file to a receiver.
 
-    FILE is one event, or with --ndjson one for each line; without it, standard input. Each request has an
-    Idempotency-Key. What is refused ends the command, with how many were accepted before.
+    A FILE named *.ndjson or *.jsonl has an event in each line; any other, and standard input, is one event. --ndjson
+    and --one say otherwise. Each request has an Idempotency-Key. What is refused ends the command, with how many were
+    accepted before.
     """
+    if ndjson is None:
+        ndjson = str(getattr(content, "name", "")).lower().endswith(OF_LINES)
     path = session.api.here(session.api.get(path_of("v1", "receivers", receiver))["url"])
     headers = {"Content-Type": content_type}
     name = token_hex(16)
@@ -35,7 +39,7 @@ def send(session: Session, receiver: str, content: IO[bytes], *, ndjson: bool, c
         if len(body) > EVENT_BYTES_MAX:
             raise click.UsageError(f"an event has at most {EVENT_BYTES_MAX} bytes")
         session.api.push(path, body, headers | {"Idempotency-Key": name})
-        session.out.members({"accepted": 1}, {"accepted": 1})
+        session.out.members({"accepted": 1, "sent as": "one event"}, {"accepted": 1})
         return
     accepted = 0
     with session.out.progress("sending", None) as bar:
@@ -48,7 +52,7 @@ def send(session: Session, receiver: str, content: IO[bytes], *, ndjson: bool, c
                 raise
             accepted += len(lines)
             bar.at(accepted)
-    session.out.members({"accepted": accepted}, {"accepted": accepted})
+    session.out.members({"accepted": accepted, "sent as": "an event for each line"}, {"accepted": accepted})
 
 
 def _requests(content: IO[bytes]) -> Iterator[list[bytes]]:

@@ -4,12 +4,19 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from click.testing import Result
 
 from tests.cli.serving import Run, Serving
 from tests.server import TOKEN, free_port
 
 BODY = {"type": "body", "name": "b"}
+
+
+@pytest.fixture
+def in_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 def rows(result: Result) -> list[list[str]]:
@@ -147,7 +154,7 @@ def test_a_flush_is_waited_for(run: Run, shop: str) -> None:
     assert said(run("send", shop, "--json", given='{"sku": "A", "price": 1}')) == {"accepted": 1}
     assert said(run("exports", "flush", shop, "orders", "--wait", "--json"))["exportId"] == "orders"
     (_, export) = rows(run("ledger", shop))
-    assert export == [shop, "orders", "", "", "", "1", "0", "1", "0"]
+    assert export == [shop, "orders", "", "", "", "1", "0", "1", "0", "0"]
     (file,) = said(run("files", "list", shop, "orders", "--json"))["files"]
     assert (file["state"], file["closedBy"], file["rows"]) == ("loaded", "flush", 1)
     assert rows(run("files", "retry", shop, "orders")) == []
@@ -160,11 +167,33 @@ def test_a_flush_is_waited_for(run: Run, shop: str) -> None:
 def test_lines_are_sent_as_events_and_counted(run: Run, shop: str, tmp_path: Path) -> None:
     file = tmp_path / "events.ndjson"
     file.write_text("\n".join(json.dumps({"sku": str(number), "price": number}) for number in range(2500)) + "\n\n")
-    assert "2500" in run("send", shop, str(file), "--ndjson").stdout
+    assert run("send", shop, str(file)).stdout == "accepted  2500\nsent as   an event for each line\n"
     run("exports", "flush", shop, "orders", "--wait")
     ledger = said(run("ledger", shop, "--json"))
     assert (ledger[shop]["accepted"], ledger[shop]["exports"][0]["loaded"]) == (2500, 2500)
     assert shop in said(run("ledger", "--json"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "accepted"),
+    [
+        (["a.NDJSON"], 2),
+        (["a.jsonl"], 2),
+        (["a.json"], 1),
+        (["-"], 1),
+        (["a.jsonl", "--one"], 1),
+        (["a.json", "--ndjson"], 2),
+        (["-", "--ndjson"], 2),
+    ],
+)
+def test_lines_are_events_by_the_name_of_the_file(
+    run: Run, shop: str, in_directory: Path, arguments: list[str], accepted: int
+) -> None:
+    lines = '{"sku": 1}\n{"sku": 2}\n'
+    (in_directory / arguments[0]).write_text(lines)
+    sent = run("send", shop, *arguments, given=lines).stdout
+    assert sent.split()[1] == str(accepted)
+    assert ("one event" in sent) == (accepted == 1)
 
 
 def test_what_is_refused_says_how_much_was_accepted(run: Run, shop: str) -> None:
@@ -193,7 +222,7 @@ def test_dead_letters_are_listed_shown_replayed_and_discarded(run: Run, shop: st
     assert said(run("dead-letters", "replay", shop, "orders", "--all", "--json")) == {"deadLetters": 2, "fitNow": 2}
     assert rows(run("dead-letters", "list", shop, "orders")) == []
     run("exports", "flush", shop, "orders", "--wait")
-    assert rows(run("ledger", shop))[1] == [shop, "orders", "", "", "", "4", "0", "3", "1"]
+    assert rows(run("ledger", shop))[1] == [shop, "orders", "", "", "", "4", "0", "3", "1", "0"]
 
 
 def test_what_dies_again_is_said_to_fit_no_better(run: Run, shop: str) -> None:
@@ -210,6 +239,8 @@ def test_what_dies_again_is_said_to_fit_no_better(run: Run, shop: str) -> None:
 def test_one_letter_or_all_must_be_said(run: Run, shop: str) -> None:
     for verb in ("replay", "discard"):
         assert "--all" in run("dead-letters", verb, shop, "orders", code=2).stderr
+        for nothing in ("", " "):
+            assert "LETTER is empty" in run("dead-letters", verb, shop, "orders", nothing, code=2).stderr
         assert "--all" in run("dead-letters", verb, shop, "orders", "x", "--all", code=2).stderr
         sure = ["--yes"] if verb == "discard" else []
         assert "not found" in run("dead-letters", verb, shop, "orders", "x", *sure, code=1).stderr

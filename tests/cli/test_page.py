@@ -70,7 +70,7 @@ def test_the_page_works_when_it_is_pasted(server: Serving, tmp_path: Path) -> No
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "sku\tA-1" in done.stdout
-    assert "shop\torders\t\t\t\t3\t0\t2\t1" in done.stdout
+    assert "shop\torders\t\t\t\t3\t0\t2\t1\t0" in done.stdout
     assert "mapped by orders" in done.stdout
     assert "came again  1" in done.stdout
     assert "fit now     1" in done.stdout
