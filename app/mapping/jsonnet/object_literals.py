@@ -90,7 +90,8 @@ def _composed(shape: LayerShape, names: list[Code], values: _Values, *, are_stat
         fields = fields_of([])
     except MappingFailed:  # two names are written differently, and mean the same
         return lambda frame: Composed([Layer(shape, fields_of(frame), frame)], frame[RUN])
-    return lambda frame: Composed([Layer(shape, fields, frame)], frame[RUN])
+    shown = sorted(name for name, field in fields.items() if field.visibility is not Visibility.HIDDEN)
+    return lambda frame: Composed([Layer(shape, fields, frame, None, shown)], frame[RUN])
 
 
 def added(name: str, code: Code) -> Code:

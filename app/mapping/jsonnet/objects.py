@@ -38,12 +38,16 @@ SELF, LAYER, LOCALS = 2, 3, 4  # places in the frame of a layer
 
 
 class Layer(msgspec.Struct, frozen=True):
-    """One of the objects that make an object. `frames` has the frame around each field, if they differ."""
+    """One of the objects that make an object. `frames` has the frame around each field, if they differ.
+
+    `shown` are the names of its visible fields, sorted, where they are known beforehand.
+    """
 
     shape: LayerShape
     fields: Mapping[str, FieldShape]
     frame: Frame
     frames: Mapping[str, Frame] | None = None
+    shown: list[str] | None = None
 
 
 class Values(msgspec.Struct, frozen=True):
@@ -102,6 +106,9 @@ class Composed:
 
     def names(self, *, hidden: bool) -> list[str]:
         """The names, sorted; with the hidden ones or without."""
+        only = self.layers[0]
+        if type(only) is Layer and only.shown is not None and len(self.layers) == 1 and not hidden:
+            return only.shown.copy()
         self._run.charge(len(self.visibilities) // 4)
         return sorted(
             name for name, visibility in self.visibilities.items() if hidden or visibility is not Visibility.HIDDEN

@@ -26,6 +26,7 @@ from app.model.column import Template
 from app.model.event import Event
 
 _STACK_MAX = 520
+_GC_OBJECTS_MIN = 300_000  # hardly ever: a fork does not live long
 _DEADLINE_S = 2.0
 _MEMORY_BYTES = 256 * 2**20
 _TAIL = """
@@ -137,6 +138,7 @@ class Batch:
                 "main",
                 self.main(),
                 max_stack=_STACK_MAX,
+                gc_min_objects=_GC_OBJECTS_MIN,
                 import_callback=self.load,
                 native_callbacks=self.natives(),
             )
