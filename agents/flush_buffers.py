@@ -53,7 +53,7 @@ class BufferedPartition:
         self._position = 0
         self._touched: set[str] = set()
         self._ticked_at = -1
-        self._standing: deque[tuple[int, Slice]] = deque()
+        self._untrimmed: deque[tuple[int, Slice]] = deque()
 
     async def open(self) -> "BufferedPartition":
         """Fold what stands in the log, less what is in files already. Flush commands that follow may go out again."""
@@ -116,7 +116,7 @@ class BufferedPartition:
         self._room.crash.reach("slice-read")
         await self._room.keeper.reached(part.revision)
         self._touched.add(part.export)
-        self._standing.append((offset, part))
+        self._untrimmed.append((offset, part))
         return self._buffers.add(part)
 
     async def _flush(self, files: list[File]) -> None:
@@ -144,9 +144,9 @@ class BufferedPartition:
 
     async def trim(self, loaded: Callable[[Slice], bool]) -> None:
         """Delete the announcements of slices that are loaded."""
-        while self._standing and loaded(self._standing[0][1]):
-            self._standing.popleft()
-        first_needed = self._standing[0][0] if self._standing else self._position
+        while self._untrimmed and loaded(self._untrimmed[0][1]):
+            self._untrimmed.popleft()
+        first_needed = self._untrimmed[0][0] if self._untrimmed else self._position
         await self._room.log().delete_before(self._tp, first_needed)
 
 

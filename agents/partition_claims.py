@@ -16,7 +16,7 @@ from faust.types import TP
 
 from agents.partition_cuts import PartitionCuts
 from agents.patience import until_done
-from app.claims.index import OpenIndex, Stamp
+from app.claims.index import Mark, OpenIndex
 from app.claims.judge import is_over, is_repeat
 from app.errors import ClaimsFailed, LogFailed
 from app.model.claim import Claim, decode_claims, encode_claims, key_hash
@@ -129,23 +129,23 @@ class PartitionClaims:
         while (run := await log.read(self._tp, self._known_to, bytes_max=READ_BYTES_MAX)).records:
             for record in run.records:
                 message = decode_claims(record.value or b"")
-                await self._asking(partial(self._index.add, message.unpacked(), Stamp(record.offset, message.token)))
+                await self._asking(partial(self._index.add, message.unpacked(), Mark(record.offset, message.token)))
             self._known_to = run.next
 
     async def _compared(self) -> int:
         """From where on the index is to be told the log: all of it, unless it holds the beginning of this very log."""
-        stamp = await self._asking(self._index.stamp)
-        if stamp is not None and not self._distrusted and await self._is_in_the_log(stamp):
-            return stamp.offset + 1
+        mark = await self._asking(self._index.mark)
+        if mark is not None and not self._distrusted and await self._is_in_the_log(mark):
+            return mark.offset + 1
         await self._asking(self._index.clear)
         self._distrusted = False
         return 0
 
-    async def _is_in_the_log(self, stamp: Stamp) -> bool:
-        run = await self._log().read(self._tp, stamp.offset, bytes_max=1)
-        if not run.records or run.records[0].offset != stamp.offset:
+    async def _is_in_the_log(self, mark: Mark) -> bool:
+        run = await self._log().read(self._tp, mark.offset, bytes_max=1)
+        if not run.records or run.records[0].offset != mark.offset:
             return False
-        return decode_claims(run.records[0].value or b"").token == stamp.token
+        return decode_claims(run.records[0].value or b"").token == mark.token
 
     async def _asking(self, call: Callable[[], T]) -> T:
         """Ask the index. Raises ClaimsFailed: then it is emptied before it is asked again."""

@@ -23,7 +23,7 @@ CUTS_PER_CHECKPOINT = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class StandingCut:
     """A valid cut that still stands in the log."""
 
     offset: int
@@ -41,7 +41,7 @@ class PartitionCuts:
         self._reader = CutReader(log, partition)
         self._since_checkpoint = 0
         self._last: Cut | None = None
-        self.standing: deque[Standing] = deque()
+        self.standing: deque[StandingCut] = deque()
 
     @property
     def fold(self) -> CutLog:
@@ -63,7 +63,7 @@ class PartitionCuts:
         for offset, record in counting:
             if isinstance(record, Cut):
                 self._last = record
-                self.standing.append(Standing(offset, record))
+                self.standing.append(StandingCut(offset, record))
                 self._since_checkpoint = 0 if record.checkpoint else self._since_checkpoint + 1
 
     async def propose(self, cut: Cut) -> bool:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 from app.mapping.arrived import Arrived
-from app.mapping.columns import compile_mapping
+from app.mapping.columns import make_ready
 from app.mapping.template import TemplateEvaluator
 from app.model.column import Column, ColumnType
 from app.model.event import Event, EventIds, decode_pack, encode_pack
@@ -62,7 +62,7 @@ def run(*, quick: bool) -> list[Row]:
     ]
 
 
-_mapper = compile_mapping(Mapping(TableId("in", "c-bench", "everything"), COLUMNS), NoTemplates())  # type: ignore[abstract]
+_mapper = make_ready(Mapping(TableId("in", "c-bench", "everything"), COLUMNS), NoTemplates())  # type: ignore[abstract]
 
 
 def _map(events: Sequence[Event], offset: int) -> bytes:

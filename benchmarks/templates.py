@@ -12,7 +12,7 @@ from uuid import uuid4
 import _jsonnet
 
 from app.mapping.arrived import Arrived
-from app.mapping.columns import compile_mapping
+from app.mapping.columns import make_ready
 from app.mapping.evaluated import Evaluator
 from app.mapping.jsonnet import compile_program
 from app.model.column import Column, ColumnType, Template
@@ -87,7 +87,7 @@ def _arrived(events: Sequence[Event]) -> list[Arrived]:
 def _mapped(templates: Sequence[Template]) -> Callable[[Sequence[Event]], object]:
     columns = [Column("id", ColumnType.ID)]
     columns += [Column(f"t{at}", ColumnType.TEMPLATE, template=one) for at, one in enumerate(templates)]
-    mapper = compile_mapping(Mapping(TableId("in", "c-bench", "templates"), tuple(columns)), NoTemplates())  # type: ignore[abstract]
+    mapper = make_ready(Mapping(TableId("in", "c-bench", "templates"), tuple(columns)), NoTemplates())  # type: ignore[abstract]
 
     async def map_all(events: Sequence[Event]) -> None:
         for at in range(0, len(events), EVENTS_PER_RUN):

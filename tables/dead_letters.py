@@ -9,7 +9,7 @@ from app.model.dead_letter import DeadLetter
 from app.model.letter_record import LettersTold, decode_letter_record, is_letter
 from app.streams import DEAD_LETTERS
 from app.transports.log import Log, Run, read_all
-from tables.standing_letters import ExportLetters, Standing, StandingLetters, Told
+from tables.standing_letters import ExportLetters, StandingLetter, StandingLetters, Told
 
 PAGE_BYTES_MAX = 8 * 1024 * 1024
 READ_BYTES_MAX = 4 * 1024 * 1024
@@ -80,8 +80,8 @@ class DeadLettersView:
     async def page(self, export: str, *, offset: int, limit: int) -> list[DeadLetter]:
         """By arrival, from the `offset`-th on, at most `limit`, and no more than a page of bytes unless it is one."""
         wanted = first_of(self._of(export).by_arrival[offset : offset + limit], bytes_max=PAGE_BYTES_MAX)
-        by_offset = {letter.id: letter for letter in await self.letters(sorted(wanted, key=_offset))}
-        return [by_offset[one.id] for one in wanted if one.id in by_offset]
+        by_id = {letter.id: letter for letter in await self.letters(sorted(wanted, key=_offset))}
+        return [by_id[one.id] for one in wanted if one.id in by_id]
 
     async def find(self, export: str, letter_id: str) -> DeadLetter | None:
         """The letter, if it stands."""
@@ -89,7 +89,7 @@ class DeadLettersView:
         letters = [] if found is None else await self.letters([found])
         return letters[0] if letters else None
 
-    async def letters(self, wanted: Sequence[Standing]) -> list[DeadLetter]:
+    async def letters(self, wanted: Sequence[StandingLetter]) -> list[DeadLetter]:
         """What they say, in the order of the log, in which they are given; without those deleted meanwhile."""
         found: list[DeadLetter] = []
         for stretch in _stretches(wanted):
@@ -106,9 +106,9 @@ class DeadLettersView:
         return self.standing.exports.get(export) or ExportLetters()
 
 
-def first_of(letters: Iterable[Standing], *, bytes_max: int) -> list[Standing]:
+def first_of(letters: Iterable[StandingLetter], *, bytes_max: int) -> list[StandingLetter]:
     """As many as have no more bytes, but one."""
-    chosen: list[Standing] = []
+    chosen: list[StandingLetter] = []
     for letter in letters:
         bytes_max -= letter.bytes
         if chosen and bytes_max < 0:
@@ -117,7 +117,7 @@ def first_of(letters: Iterable[Standing], *, bytes_max: int) -> list[Standing]:
     return chosen
 
 
-def _stretches(letters: Sequence[Standing]) -> Iterator[Sequence[Standing]]:
+def _stretches(letters: Sequence[StandingLetter]) -> Iterator[Sequence[StandingLetter]]:
     """Parted where one does not follow the other in the log."""
     begin = 0
     for index, (one, next_one) in enumerate(zip(letters, islice(letters, 1, None), strict=False), start=1):
@@ -128,5 +128,5 @@ def _stretches(letters: Sequence[Standing]) -> Iterator[Sequence[Standing]]:
         yield letters[begin:]
 
 
-def _offset(letter: Standing) -> int:
+def _offset(letter: StandingLetter) -> int:
     return letter.offset

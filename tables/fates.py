@@ -36,12 +36,12 @@ class Awaited(NamedTuple):
     has_key: bool
 
 
-class Told(NamedTuple):
+class Line(NamedTuple):
     """A line for those who listened to the receiver (its uid) when the event, or the flush marker, came."""
 
     receiver: str
     position: Position
-    line: Came | Fated | Flushed
+    said: Came | Fated | Flushed
 
 
 class FollowedPartition:
@@ -61,7 +61,7 @@ class FollowedPartition:
         self._next = 0
         self._told_to = 0
         self._awaited: deque[Awaited] = deque()
-        self._markers: deque[Told] = deque()
+        self._markers: deque[Line] = deque()
         self._pending: deque[Cut] = deque()
         self._reasons: dict[tuple[str, Position], str] = {}  # of letters, by export
         self._claims_next = 0
@@ -87,13 +87,13 @@ class FollowedPartition:
 
     # what came
 
-    async def read_events(self, listened: Collection[str]) -> list[Told]:
+    async def read_events(self, listened: Collection[str]) -> list[Line]:
         """Those of the next run that belong to these receivers. Raises LogFailed."""
         run = await self._log().read(self._tp, self._next, bytes_max=READ_BYTES_MAX)
         self._next = run.next
-        return [told for record in run.records for told in self._came(record, listened)]
+        return [line for record in run.records for line in self._came(record, listened)]
 
-    def _came(self, record: Record, listened: Collection[str]) -> Iterator[Told]:
+    def _came(self, record: Record, listened: Collection[str]) -> Iterator[Line]:
         try:
             pack = decode_pack(record.value or b"")
         except (msgspec.MsgspecError, ValueError):
@@ -106,13 +106,13 @@ class FollowedPartition:
                 position = Position(log_id, self._tp.partition, record.offset, index)
                 self._make_room()
                 self._awaited.append(Awaited(position, event.receiver, event_id, event.only_export, bool(event.key)))
-                yield Told(event.receiver, position, self._line(event, event_id))
+                yield Line(event.receiver, position, self._line(event, event_id))
         for uid in pack.flush:
             export = self._receivers.export(uid)
             if export is not None and export.receiver_uid in listened:
                 self._make_room()
                 position = Position(log_id, self._tp.partition, record.offset, 0)
-                self._markers.append(Told(export.receiver_uid, position, Flushed(export.id)))
+                self._markers.append(Line(export.receiver_uid, position, Flushed(export.id)))
 
     def _line(self, event: Event, event_id: str) -> Came:
         only = self._receivers.export(event.only_export)
@@ -159,9 +159,9 @@ class FollowedPartition:
             self._make_room()
             self._reasons[letter.export, letter.position] = letter.reason
 
-    def fates(self) -> list[Told]:
+    def fates(self) -> list[Line]:
         """What has become of events, as far as all that must be known of it is known here."""
-        fates: list[Told] = []
+        fates: list[Line] = []
         while self._pending and self._is_known(self._pending[0]):
             cut = self._pending.popleft()
             if cut.begin >= self._told_to:
@@ -193,14 +193,14 @@ class FollowedPartition:
         export = self._receivers.export(export_uid)
         return "" if export is None else export.receiver_uid
 
-    def _fates_in(self, cut: Cut) -> Iterator[Told]:
+    def _fates_in(self, cut: Cut) -> Iterator[Line]:
         exports: dict[str, list[Export]] = {}
         for uid in cut.exports:
             export = self._receivers.export(uid)
             if export is not None:
                 exports.setdefault(export.receiver_uid, []).append(export)
         for awaited in self._taken(cut.end):
-            yield Told(awaited.receiver, awaited.position, self._fate(awaited, exports.get(awaited.receiver, [])))
+            yield Line(awaited.receiver, awaited.position, self._fate(awaited, exports.get(awaited.receiver, [])))
 
     def _fate(self, awaited: Awaited, exports: list[Export]) -> Fated:
         """Exports that were deleted since are none any more."""

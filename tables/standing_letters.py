@@ -52,7 +52,7 @@ class Told:
         return LettersTold(end, tuple(ToldUntil(*chain, *last) for chain, last in self._chains.items()))
 
 
-class Standing(msgspec.Struct, frozen=True, order=True, gc=False):
+class StandingLetter(msgspec.Struct, frozen=True, order=True, gc=False):
     """A letter in the log at `offset`; sorted by arrival."""
 
     arrival_us: int
@@ -65,11 +65,11 @@ class ExportLetters:
     """The letters of one export: the newest, up to a number and a size."""
 
     def __init__(self) -> None:
-        self.by_arrival: list[Standing] = []
-        self.by_id: dict[str, Standing] = {}  # in the order of the log
+        self.by_arrival: list[StandingLetter] = []
+        self.by_id: dict[str, StandingLetter] = {}  # in the order of the log
         self._bytes = 0
 
-    def add(self, letter: Standing) -> int:
+    def add(self, letter: StandingLetter) -> int:
         """How many older ones had to go for it."""
         insort(self.by_arrival, letter)
         self.by_id[letter.id] = letter
@@ -80,7 +80,7 @@ class ExportLetters:
             gone += 1
         return gone
 
-    def take(self, letter_id: str) -> Standing | None:
+    def take(self, letter_id: str) -> StandingLetter | None:
         """Remove one, if it is there."""
         letter = self.by_id.pop(letter_id, None)
         if letter is not None:
@@ -94,7 +94,7 @@ class Replay:
     """Letters that are to come again, in the order of the log; its first are done first."""
 
     command: ReplayLetters
-    letters: deque[Standing]
+    letters: deque[StandingLetter]
 
 
 class StandingLetters:
@@ -157,11 +157,11 @@ class StandingLetters:
         if self._is_deleted(letter.export) or not self._told.is_news(letter):
             return
         letters = self.exports.setdefault(letter.export, ExportLetters())
-        gone = letters.add(Standing(letter.event.arrival_us, offset, letter.id, size_bytes))
+        gone = letters.add(StandingLetter(letter.event.arrival_us, offset, letter.id, size_bytes))
         if gone:
             self.overflowed[letter.export] += gone
 
-    def _take(self, command: LetterCommand) -> list[Standing]:
+    def _take(self, command: LetterCommand) -> list[StandingLetter]:
         letters = self.exports.get(command.export)
         if letters is None:
             return []

@@ -17,7 +17,7 @@ from app.model.tail import Ended, Ending, Flushed, Heartbeat, Listening, Skipped
 from app.model.times import iso_ms
 from app.streams import DEAD_LETTERS, Streams
 from app.transports.log import Log
-from tables.fates import READ_BYTES_MAX, FollowedPartition, Told
+from tables.fates import READ_BYTES_MAX, FollowedPartition, Line
 from tables.receivers import Receivers
 
 logger = logging.getLogger(__name__)
@@ -76,14 +76,14 @@ class Tail:
         self._starts = starts
         self.tell(Listening(self.receiver.id, iso_ms(clock.now_us())))
 
-    def hear(self, told: Told) -> None:
+    def hear(self, line: Line) -> None:
         """Take a line of an event if it concerns this listener."""
-        if self._starts is None or told.receiver != self.receiver.uid:
+        if self._starts is None or line.receiver != self.receiver.uid:
             return
-        if told.position.offset < self._starts[told.position.partition]:
+        if line.position.offset < self._starts[line.position.partition]:
             return
-        if not isinstance(told.line, Flushed) or self._is_everywhere(told.line, told.position.partition):
-            self.tell(told.line)
+        if not isinstance(line.said, Flushed) or self._is_everywhere(line.said, line.position.partition):
+            self.tell(line.said)
 
     def _is_everywhere(self, flushed: Flushed, partition: int) -> bool:
         """Whether this partition was the last one to come to a marker of the export since the beginning."""
@@ -223,10 +223,10 @@ class Tails:
         export = self._receivers.export(key.decode().partition("/")[0])
         return export is None or export.receiver_uid in self._listened
 
-    def _hear(self, lines: Iterable[Told]) -> None:
-        for told in lines:
+    def _hear(self, lines: Iterable[Line]) -> None:
+        for line in lines:
             for tail in list(self._tails):
-                tail.hear(told)
+                tail.hear(line)
 
     def _tell_all(self, line: TailLine) -> None:
         for tail in list(self._tails):

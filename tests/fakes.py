@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from faust.types import TP
 
-from app.claims.index import Stamp
+from app.claims.index import Mark
 from app.destinations.base import Capabilities, Load, Loaded, Watermark
 from app.destinations.rules import plan_load
 from app.errors import ClaimsFailed, LogFailed, MappingFailed, StagedFileGone, StagingFailed
@@ -234,14 +234,14 @@ class ClaimDisk:
 
     def __init__(self) -> None:
         self.claims: dict[bytes, list[Claim]] = {}
-        self.stamp: Stamp | None = None
+        self.mark: Mark | None = None
         self.opened_by: FakeClaimIndex | None = None
         self.act: Callable[[str, Any], Act] = lambda _call, _what: DONE
         self.calls: list[str] = []
 
     def copy(self) -> "ClaimDisk":
         twin = ClaimDisk()
-        twin.claims, twin.stamp = copy.deepcopy(self.claims), self.stamp
+        twin.claims, twin.mark = copy.deepcopy(self.claims), self.mark
         return twin
 
 
@@ -252,20 +252,20 @@ class FakeClaimIndex:
         self._disk = disk
         self._closed = False
 
-    def stamp(self) -> Stamp | None:
-        return self._opened("stamp").stamp
+    def mark(self) -> Mark | None:
+        return self._opened("mark").mark
 
     def find(self, keys: Sequence[bytes]) -> list[Sequence[Claim]]:
         disk = self._opened("find")
         return [tuple(disk.claims.get(key, ())) for key in keys]
 
-    def add(self, claims: Sequence[Claim], stamp: Stamp) -> None:
+    def add(self, claims: Sequence[Claim], mark: Mark) -> None:
         disk = self._opened("add")
         for claim in claims:
             held = disk.claims.setdefault(claim.key, [])
             if claim not in held:
                 held.append(claim)
-        disk.stamp = stamp
+        disk.mark = mark
 
     def forget(self, claims: Sequence[Claim]) -> None:
         disk = self._opened("forget")
@@ -277,7 +277,7 @@ class FakeClaimIndex:
     def clear(self) -> None:
         disk = self._opened("clear")
         disk.claims.clear()
-        disk.stamp = None
+        disk.mark = None
 
     def close(self) -> None:
         self._closed = True

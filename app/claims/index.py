@@ -8,7 +8,7 @@ import msgspec
 from app.model.claim import Claim
 
 
-class Stamp(msgspec.Struct, frozen=True, array_like=True):
+class Mark(msgspec.Struct, frozen=True, array_like=True):
     """The last message of the log of claims that an index holds: its offset, and its token."""
 
     offset: int
@@ -21,14 +21,14 @@ class ClaimIndex(Protocol):
     All but `close` raise ClaimsFailed, also while another has the files open.
     """
 
-    def stamp(self) -> Stamp | None:
+    def mark(self) -> Mark | None:
         """Up to where it holds the log; None if it holds nothing."""
 
     def find(self, keys: Sequence[bytes]) -> list[Sequence[Claim]]:
         """The claims on each of the keys."""
 
-    def add(self, claims: Sequence[Claim], stamp: Stamp) -> None:
-        """Hold the claims of one more message, and its stamp: all or nothing. A claim that is there already stays."""
+    def add(self, claims: Sequence[Claim], mark: Mark) -> None:
+        """Hold the claims of one more message, and its mark: all or nothing. A claim that is there already stays."""
 
     def forget(self, claims: Sequence[Claim]) -> None:
         """Hold these no longer."""

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from rocksdict import BlockBasedIndexType, BlockBasedOptions, Cache, Options, Rdict, WriteBatch
 
-from app.claims.index import Stamp
+from app.claims.index import Mark
 from app.errors import ClaimsFailed
 from app.model.claim import Claim
 
@@ -22,7 +22,7 @@ CACHE_BYTES = 16 * 1024 * 1024
 OPEN_FILES_MAX = 64
 _BLOOM_BITS_PER_KEY = 10
 _LOGS_KEPT = 2
-_STAMP = b"stamp"  # shorter than any key
+_MARK = b"stamp"  # shorter than any key; its name on disk from the beginning
 _VALUE = Struct(">16sqqI")  # life, arrival, offset, index
 
 
@@ -35,25 +35,25 @@ class RocksClaimIndex:
         self._closed = False
         self._lock = Lock()  # claims of a key are read, changed and written
 
-    def stamp(self) -> Stamp | None:
+    def mark(self) -> Mark | None:
         """See ClaimIndex."""
         with self._opened() as rocks:
-            value = rocks.get(_STAMP)
-        return None if value is None else msgspec.msgpack.decode(value, type=Stamp)
+            value = rocks.get(_MARK)
+        return None if value is None else msgspec.msgpack.decode(value, type=Mark)
 
     def find(self, keys: Sequence[bytes]) -> list[Sequence[Claim]]:
         """See ClaimIndex."""
         with self._opened() as rocks:
             return _find(rocks, keys)
 
-    def add(self, claims: Sequence[Claim], stamp: Stamp) -> None:
+    def add(self, claims: Sequence[Claim], mark: Mark) -> None:
         """See ClaimIndex."""
         with self._opened() as rocks:
             held = _held(rocks, claims)
             for claim in claims:
                 if claim not in held[claim.key]:
                     held[claim.key].append(claim)
-            _write(rocks, held, stamp)
+            _write(rocks, held, mark)
 
     def forget(self, claims: Sequence[Claim]) -> None:
         """See ClaimIndex."""
@@ -119,15 +119,15 @@ def _held(rocks: Any, claims: Sequence[Claim]) -> Mapping[bytes, list[Claim]]:
     return {key: list(there) for key, there in zip(keys, _find(rocks, keys), strict=True)}
 
 
-def _write(rocks: Any, held: Mapping[bytes, Sequence[Claim]], stamp: Stamp | None) -> None:
+def _write(rocks: Any, held: Mapping[bytes, Sequence[Claim]], mark: Mark | None) -> None:
     batch = WriteBatch(raw_mode=True)
     for key, claims in held.items():
         if claims:
             batch.put(key, b"".join([_packed(claim) for claim in claims]))
         else:
             batch.delete(key)
-    if stamp is not None:
-        batch.put(_STAMP, msgspec.msgpack.encode(stamp))
+    if mark is not None:
+        batch.put(_MARK, msgspec.msgpack.encode(mark))
     rocks.write(batch)
 
 

@@ -13,7 +13,7 @@ from app.model.column import Column, ColumnType, PathValue
 from app.model.mapping import Mapping
 
 
-def compile_mapping(mapping: Mapping, evaluator: TemplateEvaluator, account: Account | None = None) -> RowMapper:
+def make_ready(mapping: Mapping, evaluator: TemplateEvaluator, account: Account | None = None) -> RowMapper:
     """Make a mapping ready: each template compiled if it can be. What its templates waste goes to the account."""
     account = account or Account("a mapping")
     columns = mapping.columns

@@ -4,7 +4,7 @@ from collections import OrderedDict
 
 from app.mapping.account import Account
 from app.mapping.base import RowMapper
-from app.mapping.columns import compile_mapping
+from app.mapping.columns import make_ready
 from app.mapping.template import TemplateEvaluator
 from app.model.export import Export
 
@@ -29,14 +29,14 @@ class Mappers:
             if len(self._ready) >= READY_MAX:
                 self._forget_one()
             account = Account(f"export {export.uid}")
-            ready = self._ready[key] = self._compiled(export, account), account
+            ready = self._ready[key] = self._made_ready(export, account), account
         else:
             self._ready.move_to_end(key)
         return ready[0]
 
     def for_sample(self, export: Export) -> RowMapper:
         """Maps the same way, once, and not on the export's account."""
-        return self._compiled(export, Account("a sample"))
+        return self._made_ready(export, Account("a sample"))
 
     def suspended(self) -> set[tuple[str, int]]:
         """The exports (uids) and numbers of the mappings whose templates are suspended now."""
@@ -49,5 +49,5 @@ class Mappers:
                 del self._ready[key]
                 return
 
-    def _compiled(self, export: Export, account: Account) -> RowMapper:
-        return compile_mapping(export.mapping, self._evaluator, account)
+    def _made_ready(self, export: Export, account: Account) -> RowMapper:
+        return make_ready(export.mapping, self._evaluator, account)

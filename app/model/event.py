@@ -24,7 +24,7 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
     `receiver` is the receiver's uid. `arrival_us` was stamped at the door and never changes. `headers` are in the
     order they came, names as sent. `only_export` is the uid of the single export the event is for (a replayed
     dead letter), else empty. `key` is empty, or names the event within its receiver: of two events with one key that
-    arrive within 24 hours, the first in the log counts and the second is a duplicate. `replay` is None when the event
+    arrive within 24 hours, the first in the log counts and the second is a repeat. `replay` is None when the event
     comes for the first time.
     """
 

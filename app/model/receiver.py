@@ -6,7 +6,7 @@ from app.model.export import Export
 
 
 class Deduplication(msgspec.Struct, frozen=True):
-    """Where in a body the value stands that names the event: of two events with one value the second is a duplicate."""
+    """Where in a body the value stands that names the event: of two events with one value the second is a repeat."""
 
     path: str
 

@@ -202,7 +202,7 @@ async def test_claims_are_appended_until_they_stand(how):
     assert rows(bench) == ["1"]
 
 
-@pytest.mark.parametrize("call", ["stamp", "find", "add", "clear"])
+@pytest.mark.parametrize("call", ["mark", "find", "add", "clear"])
 @simulated
 async def test_an_index_that_fails_is_made_again(call):
     bench = Bench()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.claims.index import Stamp
+from app.claims.index import Mark
 from app.claims.rocks import RocksClaimIndex
 from app.errors import ClaimsFailed
 from app.model.claim import Claim
@@ -15,8 +15,8 @@ def a_claim(key: bytes = A, offset: int = 0, index: int = 0, arrival_us: int = 7
     return Claim(key, arrival_us, log_id, offset, index)
 
 
-def stamp(offset: int) -> Stamp:
-    return Stamp(offset, f"token {offset}")
+def mark(offset: int) -> Mark:
+    return Mark(offset, f"token {offset}")
 
 
 @pytest.fixture(params=["fake", "rocks"])
@@ -39,47 +39,47 @@ def reopen(request, tmp_path):
 
 def test_a_new_one_holds_nothing(reopen) -> None:
     index = reopen()
-    assert index.stamp() is None
+    assert index.mark() is None
     assert [list(claims) for claims in index.find([A, B])] == [[], []]
     assert index.find([]) == []
 
 
 def test_it_holds_what_was_added_also_when_it_is_opened_again(reopen) -> None:
     index = reopen()
-    index.add([a_claim(A), a_claim(B, 1, 2, 3, "life")], stamp(0))
-    index.add([a_claim(A, 5, 1 << 31, 1 << 60)], stamp(1))
+    index.add([a_claim(A), a_claim(B, 1, 2, 3, "life")], mark(0))
+    index.add([a_claim(A, 5, 1 << 31, 1 << 60)], mark(1))
     for _ in range(2):
         assert [list(claims) for claims in index.find([B, C, A])] == [
             [a_claim(B, 1, 2, 3, "life")],
             [],
             [a_claim(A), a_claim(A, 5, 1 << 31, 1 << 60)],
         ]
-        assert index.stamp() == stamp(1)
+        assert index.mark() == mark(1)
         index = reopen()
 
 
 def test_a_claim_that_is_added_again_is_there_once(reopen) -> None:
     index = reopen()
-    index.add([a_claim(), a_claim()], stamp(0))
-    index.add([a_claim()], stamp(1))
+    index.add([a_claim(), a_claim()], mark(0))
+    index.add([a_claim()], mark(1))
     assert [list(claims) for claims in index.find([A])] == [[a_claim()]]
 
 
 def test_it_forgets_the_claims_that_it_is_told_to_and_no_other(reopen) -> None:
     index = reopen()
-    index.add([a_claim(A), a_claim(A, 1), a_claim(B)], stamp(0))
+    index.add([a_claim(A), a_claim(A, 1), a_claim(B)], mark(0))
     index.forget([a_claim(A), a_claim(B), a_claim(C)])
     assert [list(claims) for claims in index.find([A, B, C])] == [[a_claim(A, 1)], [], []]
-    assert index.stamp() == stamp(0)
+    assert index.mark() == mark(0)
 
 
 def test_it_can_be_emptied_and_filled_again(reopen) -> None:
     index = reopen()
-    index.add([a_claim()], stamp(0))
+    index.add([a_claim()], mark(0))
     index.clear()
-    assert index.stamp() is None
+    assert index.mark() is None
     assert [list(claims) for claims in index.find([A])] == [[]]
-    index.add([a_claim(B)], stamp(1))
+    index.add([a_claim(B)], mark(1))
     assert [list(claims) for claims in reopen().find([A, B])] == [[], [a_claim(B)]]
 
 
@@ -93,24 +93,24 @@ def test_a_closed_one_says_that_it_has_failed(reopen) -> None:
 
 def test_what_rocksdb_cannot_open_is_made_anew(tmp_path) -> None:
     index = RocksClaimIndex(tmp_path / "claims")
-    index.add([a_claim()], stamp(0))
+    index.add([a_claim()], mark(0))
     index.close()
     for file in (tmp_path / "claims").glob("MANIFEST*"):
         file.write_bytes(b"no manifest")
     index = RocksClaimIndex(tmp_path / "claims")
-    assert index.stamp() is None
+    assert index.mark() is None
     index.close()
 
 
 def test_what_another_has_open_is_left_to_it(tmp_path) -> None:
     index = RocksClaimIndex(tmp_path / "claims")
-    index.add([a_claim()], stamp(0))
+    index.add([a_claim()], mark(0))
     other = RocksClaimIndex(tmp_path / "claims")
-    for call in (other.stamp, other.clear):
+    for call in (other.mark, other.clear):
         with pytest.raises(ClaimsFailed):
             call()
     assert [list(claims) for claims in index.find([A])] == [[a_claim()]]
-    index.add([a_claim(B)], stamp(1))
+    index.add([a_claim(B)], mark(1))
     index.close()
-    assert other.stamp() == stamp(1)
+    assert other.mark() == mark(1)
     other.close()

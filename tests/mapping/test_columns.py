@@ -1,13 +1,13 @@
 import pytest
 
 from app.errors import MappingFailed
-from app.mapping.columns import compile_mapping
+from app.mapping.columns import make_ready
 from app.model.column import Column, ColumnType, PathValue, Template
 from app.model.mapping import Mapping, TableId
 
 
 def mapper(*columns, evaluator=None):
-    return compile_mapping(Mapping(TableId("in", "c-b", "t"), columns), evaluator)
+    return make_ready(Mapping(TableId("in", "c-b", "t"), columns), evaluator)
 
 
 def path_column(path, default=None, *, raw=False):

@@ -3,7 +3,7 @@
 from app.errors import MappingFailed
 from app.mapping import row_mappers
 from app.mapping.account import WASTED_MAX_S, Account
-from app.mapping.columns import compile_mapping
+from app.mapping.columns import make_ready
 from app.mapping.engines import Engine, engine_of
 from app.model.column import Column, ColumnType, Template
 from app.model.mapping import Mapping, TableId
@@ -30,7 +30,7 @@ def mapper(interpreter, *contents, account=None):
     columns = [Column("id", ColumnType.ID)]
     columns += [Column(f"t{at}", ColumnType.TEMPLATE, template=Template(text)) for at, text in enumerate(contents)]
     columns += [Column("body", ColumnType.BODY)]
-    return compile_mapping(Mapping(TableId("in", "c-b", "t"), tuple(columns)), interpreter, account)
+    return make_ready(Mapping(TableId("in", "c-b", "t"), tuple(columns)), interpreter, account)
 
 
 LOOP = "if Body('loop', false) then std.range(0, 1e12) else 1"

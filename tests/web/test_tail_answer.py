@@ -4,7 +4,7 @@ from web_fakes import a_receiver
 
 from app.model.event import Position
 from app.model.tail import Ending, Fate, Fated
-from tables.fates import Told
+from tables.fates import Line
 
 TAIL = "/v1/receivers/receiver-1/tail"
 POSITION = Position("life", 0, 0, 0)
@@ -18,7 +18,7 @@ async def test_lines_come_one_by_one_until_the_end(client, house, auth):
         assert answer.headers["Access-Control-Allow-Origin"] == "*"
         first = json.loads(await answer.content.readline())
         assert (first["type"], first["receiverId"]) == ("listening", "receiver-1")
-        house.tails[0].hear(Told("uid-receiver-1", POSITION, Fated("the-id", Fate.UNROUTED)))
+        house.tails[0].hear(Line("uid-receiver-1", POSITION, Fated("the-id", Fate.UNROUTED)))
         assert json.loads(await answer.content.readline()) == {"type": "fate", "id": "the-id", "fate": "unrouted"}
         house.tails[0].end(Ending.DELETED)
         last = json.loads(await answer.content.readline())
@@ -32,7 +32,7 @@ async def test_a_tail_ends_when_its_token_is_revoked_and_tells_nothing_more(clie
     async with client.get(TAIL, headers=auth) as answer:
         assert json.loads(await answer.content.readline())["type"] == "listening"
         house.definitions.token_revoked = True
-        house.tails[0].hear(Told("uid-receiver-1", POSITION, Fated("the-id", Fate.UNROUTED)))
+        house.tails[0].hear(Line("uid-receiver-1", POSITION, Fated("the-id", Fate.UNROUTED)))
         last = json.loads(await answer.content.readline())
         assert last == {"type": "end", "reason": "revoked", "message": "the token opens the project no more"}
         assert await answer.content.read() == b""

@@ -10,7 +10,7 @@ import pytest
 
 from app.errors import MappingFailed
 from app.mapping.account import WASTED_MAX_S, Account
-from app.mapping.columns import compile_mapping
+from app.mapping.columns import make_ready
 from app.mapping.evaluated import Evaluator
 from app.mapping.evaluated.process import Process, ProcessDied
 from app.model.column import Column, ColumnType, Template
@@ -483,6 +483,6 @@ async def test_template_columns_of_a_mapping(evaluator, arrived):
             Column("u", ColumnType.TEMPLATE, template=Template("Body('b', 'none')", raw_string=True)),
         ),
     )
-    rows = await compile_mapping(mapping, evaluator).map([arrived('{"a":[1]}'), arrived("{}"), arrived(b"\xff")])
+    rows = await make_ready(mapping, evaluator).map([arrived('{"a":[1]}'), arrived("{}"), arrived(b"\xff")])
     assert rows[0] == ("id-1", "[1]", '{"a":[1]}', "none")
     assert [str(row) for row in rows[1:]] == ['path "a" not found in the body', "the body is not UTF-8 at byte 0"]
