@@ -45,6 +45,7 @@ STAGING_AWAY_S = 1.0
 DOUBLINGS_MAX = 16
 FINISHED_LISTED_MAX = 20
 FINISHED = (FileState.LOADED, FileState.DROPPED)
+_MADE_ANEW = 'did not find its table "%s" and made it anew: rows that were loaded before are not in it'
 
 
 @dataclass(frozen=True)
@@ -191,6 +192,8 @@ class Loader:
             return Retryable(str(error), after_s=STAGING_AWAY_S)
         room.crash.reach("loaded")
         room.tally.rows[file.export] += loaded.rows
+        if loaded.table_made:
+            self._log(WARNING, file, _MADE_ANEW, file.mapping.table_id)
         again = file.id in self._waiting.outcomes
         self._log(WARNING if again else INFO, file, "is loaded, with %s rows", loaded.rows)
         return None

@@ -305,6 +305,7 @@ class FakeDestination:
         self.tables: dict[TableId, list[tuple[str | None, ...]]] = {}
         self.prepared: list[Mapping] = []
         self.loads: list[Load] = []
+        self.gone: set[TableId] = set()  # dropped by hand
         self.act: Callable[[str, Any], Act] = lambda _call, _what: DONE
 
     def prepare(self, mapping: Mapping) -> None:
@@ -325,8 +326,10 @@ class FakeDestination:
         self.tables.setdefault(load.mapping.table_id, []).extend(rows)
         self.rows.setdefault(load.export, Counter()).update(rows)
         self.loads.append(load)
+        made = load.mapping.table_id in self.gone
+        self.gone.discard(load.mapping.table_id)
         _raise(act)
-        return Loaded(len(rows), len(plan.slices), plan.skipped)
+        return Loaded(len(rows), len(plan.slices), plan.skipped, table_made=made)
 
     def watermarks(self, exports: Iterable[str] | None = None) -> list[Watermark]:
         _raise(self.act("watermarks", None))

@@ -63,11 +63,15 @@ class Load(msgspec.Struct, frozen=True):
 
 
 class Loaded(msgspec.Struct, frozen=True):
-    """What one load did. Slices that were there before (a repeat) count as skipped and change nothing."""
+    """What one load did. Slices that were there before (a repeat) count as skipped and change nothing.
+
+    `table_made`: it had to make the table, so somebody has dropped the one that was prepared.
+    """
 
     rows: int
     slices_loaded: int
     slices_skipped: int
+    table_made: bool = False
 
 
 class Destination(Protocol):

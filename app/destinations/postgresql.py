@@ -133,9 +133,10 @@ class Postgresql:
 
     def load(self, load: Load) -> Loaded:
         """See Destination."""
+        made = False
         if not load.dropped and self._is_anything_left(load):
             with self._transaction() as connection:
-                oid = _create_table(connection, load.mapping)
+                oid, made = _create_table(connection, load.mapping)
                 connection.execute(_LOCK_DDL)
                 self._known_roles().prepare(load.export, load.token, load.mapping, oid)
         with self._transaction() as connection:
@@ -146,7 +147,7 @@ class Postgresql:
             if plan.slices and not load.dropped:
                 self._known_roles().take_on(load.token)
                 rows = _write_rows(connection, load.mapping, plan.slices)
-        return Loaded(rows=rows, slices_loaded=len(plan.slices), slices_skipped=plan.skipped)
+        return Loaded(rows, len(plan.slices), plan.skipped, table_made=made)
 
     def watermarks(self, exports: Iterable[str] | None = None) -> list[Watermark]:
         """See Destination."""
@@ -262,17 +263,18 @@ def _store_watermarks(connection: psycopg.Connection[tuple[object, ...]], plan: 
 # tables
 
 
-def _create_table(connection: psycopg.Connection[tuple[object, ...]], mapping: Mapping) -> int:
-    """Its oid: a table that is made again has another."""
+def _create_table(connection: psycopg.Connection[tuple[object, ...]], mapping: Mapping) -> tuple[int, bool]:
+    """Its oid (a table that is made again has another), and whether it was not there."""
     _check_names(mapping)
     oid = _table_oid(connection, mapping)
     if oid is not None:
-        return oid
+        return oid, False
     connection.execute(_LOCK_DDL)
-    if _table_oid(connection, mapping) is None:
+    made = _table_oid(connection, mapping) is None
+    if made:
         _create_schema(connection, mapping.table_id.schema)
         connection.execute(_create_statement(mapping))
-    return _table_oid(connection, mapping) or 0
+    return _table_oid(connection, mapping) or 0, made
 
 
 def _create_schema(connection: psycopg.Connection[tuple[object, ...]], name: str) -> None:

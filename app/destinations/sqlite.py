@@ -94,10 +94,11 @@ class Sqlite:
         with self._transaction() as connection, _limited(connection, load.token):
             plan = plan_load(load, _read_watermarks(connection, load.export))
             connection.executemany(_STORE_WATERMARK, map(_fields, plan.watermarks))
-            rows = 0
+            rows, made = 0, False
             if plan.slices and not load.dropped:
+                made = _create_table(connection, load.mapping)
                 rows = _write_rows(connection, load.mapping, plan.slices)
-        return Loaded(rows=rows, slices_loaded=len(plan.slices), slices_skipped=plan.skipped)
+        return Loaded(rows, len(plan.slices), plan.skipped, table_made=made)
 
     def watermarks(self, exports: Iterable[str] | None = None) -> list[Watermark]:
         """See Destination."""
@@ -208,9 +209,12 @@ def _fields(mark: Watermark) -> tuple[str, str, int, int, int, int]:
     return mark.export, mark.log_id, mark.partition, mark.end, mark.events_total, mark.dead_total
 
 
-def _create_table(connection: sqlite3.Connection, mapping: Mapping) -> None:
-    if not _table_is_there(connection, mapping):
-        connection.execute(_create_statement(mapping))
+def _create_table(connection: sqlite3.Connection, mapping: Mapping) -> bool:
+    """Whether it was not there."""
+    if _table_is_there(connection, mapping):
+        return False
+    connection.execute(_create_statement(mapping))
+    return True
 
 
 def _table_is_there(connection: sqlite3.Connection, mapping: Mapping) -> bool:
@@ -278,7 +282,6 @@ def _quoted(*names: str) -> str:
 
 
 def _write_rows(connection: sqlite3.Connection, mapping: Mapping, slices: Sequence[LoadSlice]) -> int:
-    _create_table(connection, mapping)
     if not mapping.incremental:
         connection.execute(f"DELETE FROM {_quoted(str(mapping.table_id))}")  # noqa: S608 -- quoted
     statement = _insert_statement(mapping)

@@ -87,6 +87,20 @@ async def test_a_file_is_loaded_its_slices_deleted_and_its_outcome_recorded():
     assert [(one.id, one.state) for one in worker.files_table.of_export("x")] == [("x-0", FileState.LOADED)]
 
 
+@simulated
+async def test_a_table_that_a_load_makes_anew_is_said_once(caplog):
+    bench = a_bench()
+    worker = bench.worker()
+    filed = await worker.filed()
+    bench.destination.gone.add(a_mapping("x").table_id)
+    bench.put_file(a_file(bench, 0, 2))
+    bench.put_file(a_file(bench, 2, 4))
+    await take(worker, filed)
+    (said,) = [record for record in caplog.records if "made it anew" in record.message]
+    assert (said.levelname, said.export, said.file) == ("WARNING", "r/x", "x-0")
+    assert said.message.startswith('file x-0 of r/x did not find its table "in.c-b.x"')
+
+
 def with_table(file: File, **changes: str) -> File:
     """As a forger would have it."""
     table_id = msgspec.structs.replace(file.mapping.table_id, **changes)

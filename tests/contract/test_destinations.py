@@ -283,10 +283,21 @@ def test_two_loaders_may_prepare_at_once(place):
 
 
 def test_rows_are_appended_in_order(place, destination):
+    destination.prepare(APPENDING)
     loaded = destination.load(a_load(a_slice(["1", "a"], ["1", "a"])))
     destination.load(a_load(a_slice(["2", "b"], after=10, to=20)))
     assert loaded == Loaded(rows=2, slices_loaded=1, slices_skipped=0)
     assert place.rows() == [("1", "a"), ("1", "a"), ("2", "b")]
+
+
+def test_a_table_that_was_dropped_is_made_anew_and_that_is_told(place, destination):
+    destination.prepare(APPENDING)
+    assert not destination.load(a_load(a_slice(["1", "a"]))).table_made
+    place.drop()
+    loaded = destination.load(a_load(a_slice(["2", "b"], after=10, to=20)))
+    assert loaded == Loaded(rows=1, slices_loaded=1, slices_skipped=0, table_made=True)
+    assert not destination.load(a_load(a_slice(["3", "c"], after=20, to=30))).table_made
+    assert place.rows() == [("2", "b"), ("3", "c")]
 
 
 def test_the_later_row_of_a_key_wins(place, destination):
@@ -544,6 +555,7 @@ def test_a_reader_sees_all_of_a_file_or_nothing(place, destination, mapping):
 @pytest.mark.parametrize("first_fails", [False, True])
 def test_of_two_loaders_of_one_file_one_loads_it(place, destination, first_fails):
     """The first is in mid-act when a second takes over."""
+    destination.prepare(APPENDING)
     reading, second_started = threading.Event(), threading.Event()
 
     def slow_rows() -> Iterator[Row]:

@@ -40,6 +40,19 @@ async def test_a_table_that_was_altered_fails_its_own_export_only(client: Client
     assert 'columns of the table "in.c-flow.bad" do not match' in output(client)
 
 
+async def test_a_table_that_was_dropped_by_hand_is_made_anew_and_somebody_is_told(client: Client) -> None:
+    url = await client.create("hook", export("gone", column("body")))
+    assert await client.push(url, "1") == 200
+    assert await client.rows_when("in.c-flow.gone", 1) == [("1",)]
+    assert "anew" not in output(client)
+    with contextlib.closing(sqlite3.connect(client.server.warehouse, isolation_level=None)) as other:
+        other.execute('DROP TABLE "in.c-flow.gone"')
+    assert await client.push(url, "2") == 200
+    await client.files_when("hook", "gone", "loaded", "loaded")
+    assert client.rows("in.c-flow.gone") == [("2",)]
+    assert 'of hook/gone did not find its table "in.c-flow.gone" and made it anew' in output(client)
+
+
 async def test_a_file_that_was_refused_is_listed_with_the_reason_and_loads_when_the_table_is_mended(
     client: Client,
 ) -> None:
