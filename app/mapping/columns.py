@@ -6,6 +6,7 @@ from app.mapping.arrived import Arrived
 from app.mapping.base import RowMapper
 from app.mapping.engines import compiled
 from app.mapping.json_text import print_json
+from app.mapping.jsonnet import Run
 from app.mapping.paths import MISSING, look_up, parse_path
 from app.mapping.row_mappers import EvaluatedMapper, Getter, StaticMapper, TemplateMapper
 from app.mapping.template import TemplateEvaluator
@@ -21,14 +22,15 @@ def make_ready(mapping: Mapping, evaluator: TemplateEvaluator, account: Account 
         return StaticMapper([_static_getter(column) for column in columns])
     static = [None if column.type is ColumnType.TEMPLATE else _static_getter(column) for column in columns]
     interpreted = EvaluatedMapper(columns, static, evaluator, account)
-    getters = [_compiled_getter(column) or getter for column, getter in zip(columns, static, strict=True)]
+    run = Run()
+    getters = [_compiled_getter(column, run) or getter for column, getter in zip(columns, static, strict=True)]
     if all(getter is None for getter, known in zip(getters, static, strict=True) if known is None):
         return interpreted
-    return TemplateMapper(columns, getters, evaluator, interpreted, account)
+    return TemplateMapper(columns, getters, evaluator, interpreted, account, run)
 
 
-def _compiled_getter(column: Column) -> Getter | None:
-    program = None if column.template is None else compiled(column.template)
+def _compiled_getter(column: Column, run: Run) -> Getter | None:
+    program = None if column.template is None else compiled(column.template, run)
     return None if program is None else program.value
 
 

@@ -9,7 +9,6 @@ import math
 import re
 import sys
 from collections.abc import Iterator
-from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -29,6 +28,32 @@ def shown_as_double(literal: str) -> str | None:
     """Write a JSON number as Jsonnet writes its double; None if that is another number."""
     double = float(literal)
     return printed(double) if _is_exact(abs(double), literal.lstrip("-")) else None
+
+
+def compare_literals(a: str, b: str) -> int:
+    """-1, 0 or 1, as two JSON numbers are exactly, whatever their exponents."""
+    left, right = _parts(a), _parts(b)
+    return (left > right) - (left < right)
+
+
+def _parts(literal: str) -> tuple[int, int, str]:
+    """Sign, place of the first digit, and the digits, made so that those of two numbers are ordered as the numbers."""
+    mantissa, _, exponent = literal.lstrip("-").lower().partition("e")
+    whole, _, fraction = mantissa.partition(".")
+    digits = (whole + fraction).lstrip("0")
+    if not digits:
+        return 0, 0, ""
+    place = _integer(exponent) + len(digits) - len(fraction)
+    digits = digits.rstrip("0")
+    return (-1, -place, digits.translate(_COMPLEMENTS) + "~") if literal.startswith("-") else (1, place, digits)
+
+
+_COMPLEMENTS = str.maketrans("0123456789", "9876543210")
+
+
+def _integer(text: str) -> int:
+    size = int(text.lstrip("+-").lstrip("0") or "0")
+    return -size if text.startswith("-") else size
 
 
 class Digits:
@@ -87,7 +112,7 @@ def _is_exact(double: float, literal: str) -> bool:
     if double == 0:
         return not re.search("[1-9]", re.split("[eE]", literal)[0])
     text = printed(double)
-    return text == literal or Decimal(text) == Decimal(literal)
+    return text == literal or compare_literals(text, literal) == 0
 
 
 def is_plain(value: Any) -> bool:

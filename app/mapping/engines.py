@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from app.mapping.jsonnet import Outside, Program, Refused, compile_program
+from app.mapping.jsonnet import Outside, Program, Refused, Run, compile_program
 from app.mapping.template import TemplateEvaluator
 from app.model.column import Template
 
@@ -14,10 +14,10 @@ class Engine(StrEnum):
     EVALUATED = "evaluated"  # by the interpreter, in a process of its own
 
 
-def compiled(template: Template) -> Program | None:
-    """The program, or None if the interpreter must evaluate it."""
+def compiled(template: Template, run: Run | None = None) -> Program | None:
+    """The program, for such a run, or None if the interpreter must evaluate it."""
     try:
-        return compile_program(template)
+        return compile_program(template, run)
     except (Refused, Outside):
         return None
 

@@ -9,6 +9,10 @@ from app.mapping.template import TemplateEvaluator
 from app.model.export import Export
 
 READY_MAX = 10_000
+SAMPLED_MAX = 256  # mappings that were tried last
+
+Key = tuple[str, int]
+Ready = OrderedDict[Key, tuple[RowMapper, Account]]
 
 
 class Mappers:
@@ -19,35 +23,37 @@ class Mappers:
 
     def __init__(self, evaluator: TemplateEvaluator) -> None:
         self._evaluator = evaluator
-        self._ready: OrderedDict[tuple[str, int], tuple[RowMapper, Account]] = OrderedDict()
+        self._ready: Ready = OrderedDict()
+        self._sampled: Ready = OrderedDict()
 
     def of(self, export: Export) -> RowMapper:
         """Ready to map."""
-        key = export.uid, export.mapping_number
-        ready = self._ready.get(key)
-        if ready is None:
-            if len(self._ready) >= READY_MAX:
-                self._forget_one()
-            account = Account(f"export {export.uid}")
-            ready = self._ready[key] = self._made_ready(export, account), account
-        else:
-            self._ready.move_to_end(key)
-        return ready[0]
+        return self._made_ready(self._ready, READY_MAX, export, f"export {export.uid}")
 
     def for_sample(self, export: Export) -> RowMapper:
-        """Maps the same way, once, and not on the export's account."""
-        return self._made_ready(export, Account("a sample"))
+        """Maps the same way, on an account for samples: what they waste suspends no events, but further samples."""
+        return self._made_ready(self._sampled, SAMPLED_MAX, export, f"samples for export {export.uid}")
 
-    def suspended(self) -> set[tuple[str, int]]:
+    def suspended(self) -> set[Key]:
         """The exports (uids) and numbers of the mappings whose templates are suspended now."""
         return {key for key, (_, account) in self._ready.items() if account.refusal is not None}
 
-    def _forget_one(self) -> None:
-        """The least used, unless its templates would get off their suspension by that."""
-        for key, (_, account) in self._ready.items():
-            if not account.is_suspended_of_late:
-                del self._ready[key]
-                return
+    def _made_ready(self, mappers: Ready, most: int, export: Export, name: str) -> RowMapper:
+        key = export.uid, export.mapping_number
+        ready = mappers.get(key)
+        if ready is None:
+            if len(mappers) >= most:
+                _forget_one(mappers)
+            account = Account(name)
+            ready = mappers[key] = make_ready(export.mapping, self._evaluator, account), account
+        else:
+            mappers.move_to_end(key)
+        return ready[0]
 
-    def _made_ready(self, export: Export, account: Account) -> RowMapper:
-        return make_ready(export.mapping, self._evaluator, account)
+
+def _forget_one(mappers: Ready) -> None:
+    """The least used, unless its templates would get off their suspension by that."""
+    for key, (_, account) in mappers.items():
+        if not account.is_suspended_of_late:
+            del mappers[key]
+            return

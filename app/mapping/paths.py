@@ -23,10 +23,19 @@ class _Missing:
 MISSING = _Missing()
 
 
-@lru_cache(maxsize=4096)
+_KEPT, _KEPT_CHARACTERS_MAX = 4096, 256
+
+
 def parse_path(text: str) -> Path:
     """Cut into steps; the empty path is the whole body."""
+    return _kept(text) if len(text) <= _KEPT_CHARACTERS_MAX else _cut(text)
+
+
+def _cut(text: str) -> Path:
     return tuple(_step(part) for part in _CUTS.split(text) if part)
+
+
+_kept = lru_cache(maxsize=_KEPT)(_cut)  # short ones only: a template may compute a large one for each event
 
 
 def _step(part: str) -> str | int:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from app.errors import MappingFailed
 from app.mapping.account import EVENT_FREE_S, Account
 from app.mapping.arrived import Arrived
-from app.mapping.jsonnet import GaveUp
+from app.mapping.jsonnet import GaveUp, Run
 from app.mapping.template import TemplateEvaluator
 from app.model.column import Column, Template
 from app.model.row import Row
@@ -92,18 +92,20 @@ class TemplateMapper:
 
     waits = True
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- both ways, and what they may take
         self,
         columns: Sequence[Column],
         getters: Sequence[Getter | None],
         evaluator: TemplateEvaluator,
         interpreted: EvaluatedMapper,
         account: Account,
+        run: Run,
     ) -> None:
         self._getters = tuple(getter for getter in getters if getter is not None)
         self._rest = EvaluatedMapper(columns, getters, evaluator, account) if None in getters else None
         self._interpreted = interpreted
         self._account = account
+        self._run = run
 
     async def map(self, events: Sequence[Arrived]) -> list[Result]:
         """See `RowMapper`."""
@@ -132,6 +134,7 @@ class TemplateMapper:
     def _rows(self, events: Sequence[Arrived], given_up: list[int]) -> Iterator[tuple[str, ...] | MappingFailed]:
         getters = self._getters
         for at, arrived in enumerate(events):
+            self._run.begin(arrived)
             try:
                 row: tuple[str, ...] | MappingFailed = tuple([get(arrived) for get in getters])
             except MappingFailed as failure:
@@ -139,6 +142,7 @@ class TemplateMapper:
             except GaveUp:
                 given_up.append(at)
                 row = MappingFailed("the template is left to the interpreter")
+            self._run.end()
             yield row
 
     def _static_failure(self, arrived: Arrived) -> MappingFailed | None:

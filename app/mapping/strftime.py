@@ -57,26 +57,35 @@ _DIRECTIVES: dict[str, Callable[[datetime], str]] = {
 
 def strftime(text: str, instant: datetime) -> str:
     """Format an instant in UTC. Raises MappingFailed."""
-    return "".join([part if isinstance(part, str) else part(instant) for part in _parts(text)])
+    parts = _kept(text) if len(text) <= _KEPT_CHARACTERS_MAX else _parts(text)
+    return "".join([part if isinstance(part, str) else part(instant) for part in parts])
 
 
-@lru_cache(maxsize=256)
-def _parts(text: str) -> tuple[str | Callable[[datetime], str], ...]:
+_Parts = tuple[str | Callable[[datetime], str], ...]
+
+
+def _parts(text: str) -> _Parts:
     parts: list[str | Callable[[datetime], str]] = []
-    rest = text
-    while rest:
-        verbatim, percent, rest = rest.partition("%")
-        parts.append(verbatim)
-        if not percent:
-            break
-        if not rest:
-            raise MappingFailed(f'datetime format "{text}" is invalid: stray % at the end of pattern')
-        directive = _DIRECTIVES.get(rest[0])
+    at = 0
+    while (percent := text.find("%", at)) >= 0:
+        parts.append(text[at:percent])
+        letter = text[percent + 1 : percent + 2]
+        if not letter:
+            raise _invalid(text, "stray % at the end of pattern")
+        directive = _DIRECTIVES.get(letter)
         if directive is None:
-            raise MappingFailed(f'datetime format "{text}" is invalid: unknown directive %{rest[0]}')
+            raise _invalid(text, f"unknown directive %{letter}")
         parts.append(directive)
-        rest = rest[1:]
-    return tuple(parts)
+        at = percent + 2
+    return (*parts, text[at:])
+
+
+def _invalid(text: str, what: str) -> MappingFailed:
+    return MappingFailed(f'datetime format "{text[:_KEPT_CHARACTERS_MAX]}" is invalid: {what}')
+
+
+_KEPT, _KEPT_CHARACTERS_MAX = 256, 256
+_kept = lru_cache(maxsize=_KEPT)(_parts)  # short ones only: a template may compute a large one for each event
 
 
 def _hour12(t: datetime) -> int:

@@ -1,5 +1,7 @@
 """Rows of static columns, compiled templates and evaluated ones together."""
 
+import sys
+
 from app.errors import MappingFailed
 from app.mapping import row_mappers
 from app.mapping.account import WASTED_MAX_S, Account
@@ -57,6 +59,24 @@ async def test_an_event_that_takes_too_much_is_evaluated_alone(arrived):
     rows = await mapper(interpreter, LOOP, "2").map([arrived("{}"), arrived('{"loop":true}')])
     assert shown(rows) == [("id-1", "1", "2", "{}"), ("id-1", LOOP, "2", '{"loop":true}')]
     assert interpreter.asked == [([LOOP, "2"], 1)]
+
+
+async def test_the_templates_of_a_row_share_one_allowance(arrived):
+    interpreter = Interpreter()
+    half = "std.foldl(function(sum, n) sum + n, std.range(1, 15000), 0)"
+    assert (
+        shown(await mapper(interpreter, half, "1").map([arrived("{}")] * 3)) == [("id-1", "112507500", "1", "{}")] * 3
+    )
+    assert interpreter.asked == []
+    assert shown(await mapper(interpreter, half, half, half).map([arrived("{}")])) == [("id-1", half, half, half, "{}")]
+    assert interpreter.asked == [([half, half, half], 1)]
+
+
+async def test_a_ready_mapping_keeps_no_event(arrived):
+    ready, event = mapper(Interpreter(), "Body('a', 1)"), arrived("{}")
+    known = sys.getrefcount(event)
+    await ready.map([event])
+    assert sys.getrefcount(event) == known
 
 
 async def test_both_ways_in_one_row(arrived):

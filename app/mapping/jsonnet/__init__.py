@@ -6,5 +6,6 @@
 
 from app.mapping.jsonnet.outcomes import GaveUp, Outside, Refused
 from app.mapping.jsonnet.program import Program, compile_program
+from app.mapping.jsonnet.run import Run
 
-__all__ = ["GaveUp", "Outside", "Program", "Refused", "compile_program"]
+__all__ = ["GaveUp", "Outside", "Program", "Refused", "Run", "compile_program"]

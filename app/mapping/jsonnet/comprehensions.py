@@ -87,8 +87,8 @@ def object_comprehension(compilation: Compilation, node: ObjectComprehension, sc
     inner = around.with_object([bind.name for bind in node.locals])
     locals_ = translate_locals(compilation, node.locals, inner)
     value = compilation.code(node.field.value, inner)
-    shape = LayerShape(locals_, inner.plan.size - LOCALS - len(locals_), ())
     steps = compilation.steps - begun
+    shape = LayerShape(locals_, inner.plan.size - LOCALS - len(locals_), (), steps)
     walk = walk_to(steps)
 
     def frames_of(frame: Frame) -> dict[str, Frame]:

@@ -7,6 +7,7 @@ from app.mapping.jsonnet.compilation import Compilation, read
 from app.mapping.jsonnet.functions import Closure, FunctionShape
 from app.mapping.jsonnet.globals import GLOBALS, current_datetime
 from app.mapping.jsonnet.kinds import kind_of
+from app.mapping.jsonnet.limits import ELEMENTS_PER_STEP
 from app.mapping.jsonnet.operators import BINARY, UNARY, add, condition, index, slice_of
 from app.mapping.jsonnet.outcomes import Outside
 from app.mapping.jsonnet.scope import SUPER, THIS, TOP, Scope
@@ -149,7 +150,7 @@ def function(compilation: Compilation, node: Function, scope: Scope) -> Code:
         for parameter in node.parameters
     )
     room = inner.plan.size - VARIABLES - len(names)
-    shape = FunctionShape(names, defaults, room, body, compilation.steps - begun)
+    shape = FunctionShape(names, defaults, room, body, len(names) // ELEMENTS_PER_STEP + compilation.steps - begun)
     return lambda frame: Closure(shape, frame)
 
 

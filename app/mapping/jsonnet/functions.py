@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from app.errors import MappingFailed
+from app.mapping.jsonnet.costs import Cost, metered
 from app.mapping.jsonnet.outcomes import GaveUp
 from app.mapping.jsonnet.thunks import RUN, Code, Frame, Thunk, force
 
@@ -70,10 +71,11 @@ def bind(names: tuple[str, ...], arguments: Sequence[Any], named: Mapping[str, A
     if len(arguments) > len(names):
         raise MappingFailed(f"too many args, function has {len(names)} parameter(s)")
     bound = [*arguments, *[UNBOUND] * (len(names) - len(arguments))]
+    places = {name: at for at, name in enumerate(names)} if named else _NO_NAMES
     for name, value in named.items():
-        if name not in names:
+        at = places.get(name)
+        if at is None:
             raise MappingFailed(f"function has no parameter {name}")
-        at = names.index(name)
         if bound[at] is not UNBOUND:
             raise MappingFailed(f"binding parameter a second time: {name}")
         bound[at] = value
@@ -83,28 +85,32 @@ def bind(names: tuple[str, ...], arguments: Sequence[Any], named: Mapping[str, A
 class Native:
     """A function of ours. `work` takes the run, then the arguments; only the lazy ones may be thunks, or UNBOUND."""
 
-    __slots__ = ("_run", "defaults", "lazy", "name", "names", "work")
+    __slots__ = ("_run", "cost", "defaults", "lazy", "name", "names", "work")
 
     def __init__(  # noqa: PLR0913 -- what is known of a function
         self,
         name: str,
         names: tuple[str, ...],
         work: Callable[..., Any],
+        cost: Cost,
         *,
         lazy: frozenset[str] = frozenset(),
         defaults: Mapping[str, Any] = _NO_NAMES,
-        run: Any = None,
     ) -> None:
         self.name = name
         self.names = names
-        self.work = work
+        self.cost = cost
+        self.work = metered(work, cost)
         self.lazy = lazy
         self.defaults = defaults
-        self._run = run
+        self._run: Any = None
 
     def of(self, run: Any) -> "Native":
         """The same function as a value of a run."""
-        return Native(self.name, self.names, self.work, lazy=self.lazy, defaults=self.defaults, run=run)
+        bound = object.__new__(Native)
+        bound.name, bound.names, bound.work, bound.cost = self.name, self.names, self.work, self.cost
+        bound.lazy, bound.defaults, bound._run = self.lazy, self.defaults, run
+        return bound
 
     @property
     def arity(self) -> int:

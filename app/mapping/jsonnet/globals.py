@@ -4,15 +4,15 @@ from typing import Any
 
 from app.errors import MappingFailed
 from app.mapping.headers import canonical_name
+from app.mapping.jsonnet.costs import FREE, ITSELF, LOOKS
 from app.mapping.jsonnet.functions import UNBOUND, Native
-from app.mapping.jsonnet.outcomes import GaveUp
+from app.mapping.jsonnet.limits import CHARACTERS_PER_STEP
 from app.mapping.jsonnet.run import Run
 from app.mapping.jsonnet.thunks import RUN, Code, Frame, force
 from app.mapping.paths import MISSING, look_up, parse_path
 from app.mapping.strftime import strftime
 
-_REMEMBERED_CHARACTERS_MAX = 1000  # paths and formats are parsed once and remembered
-_NAME_FACTOR = 16  # a name costs more than other text
+_STEPS_PER_DIRECTIVE = 16
 _NOW = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
@@ -30,8 +30,7 @@ def _now(run: Run, form: Any) -> str:
     if form == _NOW:
         return run.arrived.datetime
     text = _text(form, "format")
-    if len(text) > _REMEMBERED_CHARACTERS_MAX:
-        raise GaveUp
+    run.charge(len(text) // CHARACTERS_PER_STEP + text.count("%") * _STEPS_PER_DIRECTIVE)
     return strftime(text, run.arrived.arrived_at)
 
 
@@ -43,9 +42,8 @@ def current_datetime(run: Run) -> str:
 def _header(run: Run, name: Any, default: Any) -> Any:
     if name == "":
         return run.arrived.headers.values
-    text = _text(name, "header")
-    run.charge_text(_NAME_FACTOR * len(text))
-    canonical = canonical_name(text)
+    run.charge(len(_text(name, "header")))
+    canonical = canonical_name(name)
     value = run.arrived.headers.values.get(canonical)
     if value:
         return value
@@ -63,10 +61,8 @@ def _header_str(run: Run) -> str:
 
 
 def _body(run: Run, path: Any, default: Any) -> Any:
-    text = _text(path, "path")
-    if len(text) > _REMEMBERED_CHARACTERS_MAX:
-        raise GaveUp
-    value = look_up(run.arrived.body_parsed, parse_path(text))
+    run.charge(len(_text(path, "path")))
+    value = look_up(run.arrived.body_parsed, parse_path(path))
     if value is not MISSING:
         return value
     if default is UNBOUND:
@@ -112,17 +108,19 @@ def _body_at_key(key: str, otherwise: Code) -> Code:
 
 
 _DEFAULT = frozenset({"default"})
+_OPTIONAL_HEADER = {"header": "", "default": UNBOUND}
+_OPTIONAL_PATH = {"path": "", "default": UNBOUND}
 
 GLOBALS = {
     native.name: native
     for native in (
-        Native("Ip", (), _ip),
-        Native("Now", ("format",), _now, defaults={"format": _NOW}),
-        Native("Header", ("header", "default"), _header, lazy=_DEFAULT, defaults={"header": "", "default": UNBOUND}),
-        Native("HeaderStr", (), _header_str),
-        Native("Headers", (), _headers),
-        Native("Body", ("path", "default"), _body, lazy=_DEFAULT, defaults={"path": "", "default": UNBOUND}),
-        Native("BodyPath", ("path",), _body_path),
-        Native("BodyStr", (), _body_str),
+        Native("Ip", (), _ip, FREE),
+        Native("Now", ("format",), _now, ITSELF, defaults={"format": _NOW}),
+        Native("Header", ("header", "default"), _header, LOOKS, lazy=_DEFAULT, defaults=_OPTIONAL_HEADER),
+        Native("HeaderStr", (), _header_str, FREE),
+        Native("Headers", (), _headers, FREE),
+        Native("Body", ("path", "default"), _body, LOOKS, lazy=_DEFAULT, defaults=_OPTIONAL_PATH),
+        Native("BodyPath", ("path",), _body_path, LOOKS),
+        Native("BodyStr", (), _body_str, FREE),
     )
 }

@@ -3,14 +3,16 @@
 from typing import Any
 
 from app.errors import MappingFailed
+from app.mapping.jsonnet.limits import CHARACTERS_PER_STEP, Allowance
 from app.mapping.jsonnet.objects import Composed
 from app.mapping.jsonnet.thunks import Thunk
 
 
-def member(value: Composed | dict[str, Any], name: str) -> Any:
+def member(run: Allowance, value: Composed | dict[str, Any], name: str) -> Any:
     """The field's value. Raises MappingFailed."""
     if type(value) is not dict:
         return value.get(name)
+    run.left -= len(name) // CHARACTERS_PER_STEP  # two long names may differ at their ends only
     if name not in value:
         raise MappingFailed(f"field does not exist: {name}")
     found = value[name]
@@ -19,15 +21,21 @@ def member(value: Composed | dict[str, Any], name: str) -> Any:
     return found
 
 
-def has_member(value: Composed | dict[str, Any], name: str, *, hidden: bool) -> bool:
+def has_member(run: Allowance, value: Composed | dict[str, Any], name: str, *, hidden: bool) -> bool:
     """Whether there is such a field; hidden ones count or not."""
+    run.charge_text(len(name))
     if type(value) is dict:
         return name in value
     if hidden:
         return value.find(name, len(value.layers)) >= 0  # type: ignore[union-attr]
-    return name in value.names(hidden=False)  # type: ignore[union-attr]
+    return value.shows(name)  # type: ignore[union-attr]
 
 
-def member_names(value: Composed | dict[str, Any], *, hidden: bool) -> list[str]:
+def member_names(run: Allowance, value: Composed | dict[str, Any], *, hidden: bool) -> list[str]:
     """The names, sorted."""
-    return sorted(value) if type(value) is dict else value.names(hidden=hidden)  # type: ignore[union-attr]
+    if type(value) is not dict:
+        names: list[str] = value.names(hidden=hidden)  # type: ignore[union-attr]
+        run.charge(2 * len(names))
+        return names
+    run.charge_sort(value)
+    return sorted(value)

@@ -15,14 +15,16 @@ from app.mapping.jsonnet.thunks import RUN, Code, Frame, Thunk
 def object_(compilation: Compilation, node: Object, scope: Scope) -> Code:
     """`{a: 1}`."""
     inner = scope.with_object([bind.name for bind in node.locals])
+    begun = compilation.steps
     locals_ = translate_locals(compilation, node.locals, inner)
+    assertions = tuple(compilation.code(assertion, inner) for assertion in node.assertions)
+    steps = compilation.steps - begun
     names = [compilation.code(field.name, scope) for field in node.fields]
     values = []
     for field in node.fields:
         begun = compilation.steps
         values.append((field, compilation.code(field.value, inner), compilation.steps - begun))
-    assertions = tuple(compilation.code(assertion, inner) for assertion in node.assertions)
-    shape = LayerShape(locals_, inner.plan.size - LOCALS - len(locals_), assertions)
+    shape = LayerShape(locals_, inner.plan.size - LOCALS - len(locals_), assertions, steps)
     are_static = all(isinstance(field.name, Constant) for field in node.fields)
     if inner.is_self_used or assertions or any(is_special(field) for field in node.fields):
         return _composed(shape, names, values, are_static=are_static)

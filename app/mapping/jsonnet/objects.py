@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from app.errors import MappingFailed
+from app.mapping.jsonnet.limits import CHARACTERS_PER_STEP, ELEMENTS_PER_STEP
 from app.mapping.jsonnet.outcomes import GaveUp
 from app.mapping.jsonnet.syntax import Visibility
 from app.mapping.jsonnet.thunks import Code, Frame, Thunk
@@ -31,9 +32,11 @@ class LayerShape(msgspec.Struct, frozen=True):
     locals: tuple[Code, ...]
     room: int
     assertions: tuple[Code, ...]
+    steps: int  # of the locals and the assertions
 
 
-_LAYERS_FREE = 16  # so many are looked through in a step
+_LAYERS_PER_STEP = 4
+
 SELF, LAYER, LOCALS = 2, 3, 4  # places in the frame of a layer
 
 
@@ -69,7 +72,7 @@ AnyLayer = Layer | Values | Retained
 class Composed:
     """An object of several layers, or of one that refers to the object. The last layer comes first."""
 
-    __slots__ = ("_asserted", "_frames", "_known", "_run", "_visibilities", "layers")
+    __slots__ = ("_asserted", "_frames", "_known", "_run", "_visibilities", "_visible", "layers")
 
     def __init__(self, layers: Sequence[AnyLayer], run: Any) -> None:
         self.layers = layers
@@ -78,10 +81,13 @@ class Composed:
         self._known: dict[str, Any] = {}
         self._asserted = False
         self._visibilities: dict[str, Visibility] | None = None
+        self._visible: list[str] | None = None
 
     def plus(self, other: "Composed | dict[str, Any]") -> "Composed":
         """This object, with the other's fields over it."""
-        return Composed([*self.layers, *layers_of(other)], self._run)
+        above = layers_of(other)
+        self._run.charge(1 + len(self.layers) + len(above))
+        return Composed([*self.layers, *above], self._run)
 
     # which fields there are
 
@@ -89,8 +95,8 @@ class Composed:
     def visibilities(self) -> Mapping[str, Visibility]:
         """All fields."""
         if self._visibilities is None:
+            self._run.charge(sum(map(_width, self.layers)))
             self._visibilities = self._collect()
-            self._run.charge(len(self._visibilities))
         return self._visibilities
 
     def _collect(self) -> dict[str, Visibility]:
@@ -106,23 +112,33 @@ class Composed:
 
     def names(self, *, hidden: bool) -> list[str]:
         """The names, sorted; with the hidden ones or without."""
+        if hidden:
+            self._run.charge_sort(self.visibilities)
+            return sorted(self.visibilities)
+        if self._visible is None:
+            self._visible = self._sort_visible()
+        return self._visible
+
+    def _sort_visible(self) -> list[str]:
         only = self.layers[0]
-        if type(only) is Layer and only.shown is not None and len(self.layers) == 1 and not hidden:
-            return only.shown.copy()
-        self._run.charge(len(self.visibilities) // 4)
-        return sorted(
-            name for name, visibility in self.visibilities.items() if hidden or visibility is not Visibility.HIDDEN
-        )
+        if type(only) is Layer and only.shown is not None and len(self.layers) == 1:
+            return only.shown
+        self._run.charge_sort(self.visibilities)
+        return sorted(name for name in self.visibilities if self.shows(name))
+
+    def shows(self, name: str) -> bool:
+        """Whether it has the field, and does not hide it."""
+        return self.visibilities.get(name, Visibility.HIDDEN) is not Visibility.HIDDEN
 
     def without(self, name: str) -> "Composed":
         """This object, that field hidden from everybody above."""
+        self._run.charge(len(self.visibilities) + len(self.layers))
         retained = {key: visibility for key, visibility in self.visibilities.items() if key != name}
         return Composed([*self.layers, Retained(retained, len(self.layers))], self._run)
 
     def find(self, name: str, below: int) -> int:
         """The uppermost layer below that one which has the field, or -1."""
-        if below > _LAYERS_FREE:
-            self._run.charge(below // _LAYERS_FREE)
+        self._run.charge(below // _LAYERS_PER_STEP + len(name) // CHARACTERS_PER_STEP)
         at = below - 1
         while at >= 0:
             layer = self.layers[at]
@@ -171,6 +187,7 @@ class Composed:
         return field.code(frame)
 
     def _frame_of(self, shape: LayerShape, outer: Frame, at: int) -> Frame:
+        self._run.charge(shape.steps + shape.room // ELEMENTS_PER_STEP)
         frame = [outer, self._run, self, at, *[None] * (len(shape.locals) + shape.room)]
         for place, code in enumerate(shape.locals, LOCALS):
             frame[place] = Thunk(code, frame)
@@ -183,10 +200,13 @@ class Composed:
         self._asserted = True
         for at, layer in enumerate(self.layers):
             if type(layer) is Layer and layer.shape.assertions:
-                self._run.charge(len(layer.shape.assertions))
                 frame = self._frame_of(layer.shape, layer.frame, at)
                 for assertion in layer.shape.assertions:
                     assertion(frame)
+
+
+def _width(layer: AnyLayer) -> int:
+    return 1 + len(layer.members if type(layer) is Values else layer.fields)  # type: ignore[union-attr]
 
 
 def _visibilities_of(layer: AnyLayer) -> list[tuple[str, Visibility]]:

@@ -8,7 +8,7 @@ from app.errors import MappingFailed
 from app.mapping.jsonnet.doubles import NUMBERS, checked, double, negative, order
 from app.mapping.jsonnet.kinds import kind_of
 from app.mapping.jsonnet.limits import CHARACTERS_PER_STEP, STRING_CHARACTERS_MAX
-from app.mapping.jsonnet.members import member, member_names
+from app.mapping.jsonnet.members import has_member, member, member_names
 from app.mapping.jsonnet.objects import Composed, Values
 from app.mapping.jsonnet.outcomes import GaveUp
 from app.mapping.jsonnet.run import Run
@@ -27,7 +27,7 @@ def add(run: Run, left: Any, right: Any) -> Any:
     if a in NUMBERS and b in NUMBERS:
         return checked(double(left) + double(right))
     if a is list and b is list:
-        run.charge(len(left) + len(right))
+        run.charge_copy(len(left) + len(right))
         return left + right
     if a in _OBJECTS and b in _OBJECTS:
         return _add_objects(run, left, right)
@@ -47,8 +47,8 @@ def _add_objects(run: Run, left: Any, right: Any) -> Any:
         if type(right) is dict:
             run.charge(len(right))
             return {**left, **right}
+        run.charge(1 + len(right.layers))
         return Composed([Values(left), *right.layers], run)
-    run.charge(len(left.layers))
     return left.plus(right)
 
 
@@ -122,11 +122,9 @@ def equals(run: Run, left: Any, right: Any) -> bool:
     """`left == right`."""
     a, b = type(left), type(right)
     if a is str or b is str:
-        if a is b and len(left) == len(right) > _CHEAP_CHARACTERS:
-            run.charge_text(len(left))
-        return a is b and left == right
+        return a is b and _equal_texts(run, left, right)
     if a in NUMBERS:
-        return b in NUMBERS and order(left, right) == 0
+        return b in NUMBERS and order(run, left, right) == 0
     if a is list:
         return b is list and _equal_arrays(run, left, right)
     if a in _OBJECTS:
@@ -136,6 +134,13 @@ def equals(run: Run, left: Any, right: Any) -> bool:
     if kind_of(right) == "function":
         raise MappingFailed("cannot test equality of functions")
     return False
+
+
+def _equal_texts(run: Run, left: str, right: str) -> bool:
+    if len(left) != len(right):
+        return False
+    run.charge(len(left) // CHARACTERS_PER_STEP)
+    return left == right
 
 
 def _equal_arrays(run: Run, left: list[Any], right: list[Any]) -> bool:
@@ -157,13 +162,12 @@ def element(array: list[Any], at: int) -> Any:
 
 
 def _equal_objects(run: Run, left: Any, right: Any) -> bool:
-    run.charge((len(left) if type(left) is dict else 0) + (len(right) if type(right) is dict else 0))
-    names = member_names(left, hidden=False)
-    if names != member_names(right, hidden=False):
+    names = member_names(run, left, hidden=False)
+    if names != member_names(run, right, hidden=False):
         return False
     for name in names:
         run.charge(1)
-        if not equals(run, member(left, name), member(right, name)):
+        if not equals(run, member(run, left, name), member(run, right, name)):
             return False
     return True
 
@@ -172,11 +176,10 @@ def compare(run: Run, operator: str, left: Any, right: Any) -> int:
     """-1, 0 or 1, for one of the operators of order."""
     a, b = type(left), type(right)
     if a is str and b is str:
-        if len(left) > _CHEAP_CHARACTERS:
-            run.charge_text(len(left))
+        run.charge(2 * min(len(left), len(right)) // CHARACTERS_PER_STEP)
         return (left > right) - (left < right)  # type: ignore[no-any-return]
     if a in NUMBERS and b in NUMBERS:
-        return order(left, right)
+        return order(run, left, right)
     if a is list and b is list:
         return _compare_arrays(run, left, right)
     raise _unsuited(operator, left, right)
@@ -205,14 +208,12 @@ def _by_order(operator: str, holds: Callable[[int], bool]) -> Callable[[Run, Any
     return lambda run, left, right: holds(compare(run, operator, left, right))
 
 
-def is_in(_run: Run, name: Any, target: Any) -> bool:
+def is_in(run: Run, name: Any, target: Any) -> bool:
     """`name in target`."""
     if type(name) is not str:
         raise MappingFailed(f"the left hand side of the 'in' operator should be a string,  got {kind_of(name)}")
-    if type(target) is dict:
-        return name in target
-    if type(target) is Composed:
-        return target.find(name, len(target.layers)) >= 0
+    if type(target) in _OBJECTS:
+        return has_member(run, target, name, hidden=True)
     raise MappingFailed(f"the right hand side of the 'in' operator should be an object, got {kind_of(target)}")
 
 
@@ -275,7 +276,7 @@ UNARY: dict[str, Callable[[Any], Any]] = {"-": minus, "+": plus, "~": complement
 # members and elements
 
 
-def index(_run: Run, target: Any, key: Any) -> Any:
+def index(run: Run, target: Any, key: Any) -> Any:
     """`target[key]`."""
     kind = type(target)
     if kind is list:
@@ -291,7 +292,7 @@ def index(_run: Run, target: Any, key: Any) -> Any:
         raise MappingFailed(f"can only index objects, strings, and arrays, got {kind_of(target)}.")
     if type(key) is not str:
         raise MappingFailed(f"object index must be string, got {kind_of(key)}.")
-    return member(target, key)
+    return member(run, target, key)
 
 
 def _place(array: list[Any], key: Any) -> int:
@@ -337,7 +338,10 @@ def _no_element(frame: Frame) -> Any:
 def _sliced(run: Run, target: Any, first: float, last: float, stride: float) -> Any:
     if first.is_integer() and stride.is_integer():
         found = target[int(first) : max(0, math.ceil(last)) : int(stride)]
-        run.charge(len(found) // 16)
+        if type(found) is str:
+            run.charge_text(len(found))
+        else:
+            run.charge_copy(len(found))
         return found
     parts: list[Any] = []
     at = first

@@ -6,7 +6,6 @@ from app.errors import MappingFailed
 from app.mapping.arrived import Arrived
 from app.mapping.jsonnet import calls, comprehensions, expressions, object_literals
 from app.mapping.jsonnet.compilation import Compilation, Translate
-from app.mapping.jsonnet.limits import STEPS_MAX
 from app.mapping.jsonnet.object_parser import parse
 from app.mapping.jsonnet.outcomes import GaveUp, Outside
 from app.mapping.jsonnet.run import Run
@@ -69,20 +68,23 @@ _TRANSLATIONS: dict[type[Node], Translate] = {
 class Program:
     """Maps one event after another to the template's value. It has one frame of mind: not for several threads."""
 
-    def __init__(self, code: Code, size: int, *, raw_string: bool) -> None:
+    def __init__(self, code: Code, size: int, run: Run, *, raw_string: bool) -> None:
         self._code = code
-        self._run = Run()
+        self._run = run
         self._variables = [None] * (size - VARIABLES)
         self._raw_string = raw_string
         self._rests = 0
 
-    def value(self, arrived: Arrived) -> str:
-        """The column's value. Raises MappingFailed if it has none, and GaveUp if the interpreter must say."""
+    def value(self, _arrived: Arrived) -> str:
+        """The column's value, in what is left of a run that began with this event.
+
+        Raises MappingFailed if it has none, and GaveUp if the interpreter must say.
+        """
         if self._rests:
             self._rests -= 1
             raise GaveUp
         try:
-            return self.run(arrived)
+            return self._compute()
         except (GaveUp, RecursionError):
             reason = "a limit"
         except MappingFailed:
@@ -94,9 +96,12 @@ class Program:
         raise GaveUp(reason)
 
     def run(self, arrived: Arrived) -> str:
-        """As `value`, but a fault of ours comes through."""
+        """As `value`, but the run begins here, and a fault of ours comes through."""
+        self._run.begin(arrived)
+        return self._compute()
+
+    def _compute(self) -> str:
         run = self._run
-        run.arrived, run.left = arrived, STEPS_MAX
         value = self._code([None, run, *self._variables])
         text = value if self._raw_string and type(value) is str else to_result(value, run)
         if len(text) * _BYTES_PER_CHARACTER > RESULT_BYTES_MAX and len(text.encode()) > RESULT_BYTES_MAX:
@@ -104,8 +109,8 @@ class Program:
         return text
 
 
-def compile_program(template: Template) -> Program:
-    """Make it ready. Raises Refused, or Outside."""
+def compile_program(template: Template, run: Run | None = None) -> Program:
+    """Make it ready, for a run of its own or one that it shares. Raises Refused, or Outside."""
     source = template.content
     if template.language != LANGUAGE:
         raise Outside(template.language)
@@ -116,7 +121,7 @@ def compile_program(template: Template) -> Program:
         code = Compilation(source, _TRANSLATIONS).code(parse(source), scope)
     except RecursionError:
         raise Outside("nested too deep") from None
-    return Program(code, scope.plan.size, raw_string=template.raw_string)
+    return Program(code, scope.plan.size, run or Run(), raw_string=template.raw_string)
 
 
 def _is_unicode(text: str) -> bool:

@@ -1,12 +1,23 @@
 """One run of a program, for one event."""
 
+from typing import cast
+
 from app.mapping.arrived import Arrived
-from app.mapping.jsonnet.limits import Allowance
+from app.mapping.jsonnet.limits import STEPS_MAX, Allowance
 
 
 class Run(Allowance):
-    """The event at hand, and what is left of its allowance. A program has one run, and sets it back for each event."""
+    """The event at hand, and what is left of its allowance. The programs of a mapping share one: it is a row's."""
 
     __slots__ = ("arrived",)
 
     arrived: Arrived
+
+    def begin(self, arrived: Arrived) -> None:
+        """Go to the next event."""
+        self.arrived = arrived
+        self.left = STEPS_MAX
+
+    def end(self) -> None:
+        """Keep no event."""
+        self.arrived = cast("Arrived", None)

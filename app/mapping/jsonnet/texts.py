@@ -8,7 +8,7 @@ import msgspec
 
 from app.errors import MappingFailed
 from app.mapping.jsonnet.doubles import NUMBERS, print_number
-from app.mapping.jsonnet.limits import DEPTH_MAX, Allowance
+from app.mapping.jsonnet.limits import DEPTH_MAX, ELEMENTS_PER_STEP, Allowance
 from app.mapping.jsonnet.objects import Composed
 from app.mapping.jsonnet.outcomes import GaveUp
 from app.mapping.jsonnet.thunks import Thunk
@@ -16,18 +16,27 @@ from app.mapping.jsonnet.thunks import Thunk
 _DELETE_TO_C1 = re.compile("[\x7f-\x9f]")
 _quoted = json.encoder.encode_basestring
 _plain_encoder = msgspec.json.Encoder(order="sorted")
-_PLAIN = frozenset({str, int, bool, type(None)})
+_PLAIN = frozenset({bool, type(None)})
+_WORD = 2**63
+_CHEAP_CHARACTERS = 256
 _CONSTANTS = {None: "null", True: "true", False: "false"}
 
 
-def quote(text: str) -> str:
+def quote(run: Allowance, text: str) -> str:
     """As a JSON string, with escapes for all controls."""
-    return _without_controls(_quoted(text))
+    run.charge_text(len(text))
+    quoted = _quoted(text)
+    if len(quoted) > _CHEAP_CHARACTERS:
+        run.charge_text(len(quoted))
+    return _without_controls(run, quoted)
 
 
-def _without_controls(text: str) -> str:
+def _without_controls(run: Allowance, text: str) -> str:
     if text.isascii() and "\x7f" not in text:
         return text
+    if _DELETE_TO_C1.search(text) is None:
+        return text
+    run.charge(2 * len(text))
     return _DELETE_TO_C1.sub(lambda control: f"\\u{ord(control[0]):04x}", text)
 
 
@@ -48,9 +57,9 @@ _PART = Style(", ", ": ", "[ ]", "{ }", "-0")
 def to_result(value: Any, run: Allowance) -> str:
     """Write as the result of a program: compact JSON, members sorted. Raises MappingFailed."""
     if type(value) is str:
-        return quote(value)
-    if type(value) in {dict, list} and _is_plain(value, 0):
-        return _without_controls(_plain_encoder.encode(value).decode())
+        return quote(run, value)
+    if type(value) in {dict, list} and _is_plain(run, value, 0):
+        return _without_controls(run, _plain_encoder.encode(value).decode())
     return _write(value, run, _RESULT, 0)
 
 
@@ -59,25 +68,35 @@ def to_text(value: Any, run: Allowance) -> str:
     return value if type(value) is str else _write(value, run, _PART, 0)
 
 
-def _is_plain(value: Any, depth: int) -> bool:
-    """Whether it is of a body, and all its numbers are written as they are kept."""
+def _is_plain(run: Allowance, value: Any, depth: int) -> bool:
+    """Whether it is of a body, and all its numbers are written as they are kept. What it costs to write is paid."""
     if depth > DEPTH_MAX:
         raise GaveUp
-    for member in value.values() if type(value) is dict else value:
+    members = value
+    if type(value) is dict:
+        members = value.values()
+        run.charge_sort(value)
+    run.charge(1 + len(members) // ELEMENTS_PER_STEP)
+    characters = 0
+    for member in members:
         kind = type(member)
-        if kind not in _PLAIN and not (kind in {dict, list} and _is_plain(member, depth + 1)):
+        if kind is str:
+            characters += len(member)
+        elif kind is int:
+            if not -_WORD < member < _WORD:
+                return False
+        elif kind not in _PLAIN and not (kind in {dict, list} and _is_plain(run, member, depth + 1)):
             return False
+    run.charge_text(characters)
     return True
 
 
 def _write(value: Any, run: Allowance, style: Style, depth: int) -> str:
     kind = type(value)
     if kind is str:
-        run.charge_text(len(value))
-        return quote(value)
+        return quote(run, value)
     if kind in NUMBERS:
-        text = print_number(value)
-        run.charge_text(len(text))
+        text = print_number(run, value)
         return style.minus_zero if text == "-0" else text
     if value is None or kind is bool:
         return _CONSTANTS[value]
@@ -95,31 +114,34 @@ def _write(value: Any, run: Allowance, style: Style, depth: int) -> str:
 def _write_array(array: list[Any], run: Allowance, style: Style, depth: int) -> str:
     if not array:
         return style.empty_array
-    run.charge(len(array))
+    run.charge(2 * len(array))
     texts = []
     for at, element in enumerate(array):
         if type(element) is Thunk:
             element = array[at] = element.force()  # noqa: PLW2901 -- the value takes the thunk's place
         texts.append(_write(element, run, style, depth))
+    run.charge_joined(texts)
     return f"[{style.comma.join(texts)}]"
 
 
 def _write_dict(members: dict[str, Any], run: Allowance, style: Style, depth: int) -> str:
     if not members:
         return style.empty_object
-    run.charge(len(members))
+    run.charge_sort(members)
     texts = []
     for name in sorted(members):
         value = members[name]
         if type(value) is Thunk:
             value = members[name] = value.force()
-        texts.append(f"{quote(name)}{style.colon}{_write(value, run, style, depth)}")
+        texts.append(f"{quote(run, name)}{style.colon}{_write(value, run, style, depth)}")
+    run.charge_joined(texts)
     return f"{{{style.comma.join(texts)}}}"
 
 
 def _write_composed(value: Composed, run: Allowance, style: Style, depth: int) -> str:
     value.assert_all()
-    texts = [
-        f"{quote(name)}{style.colon}{_write(value.get(name), run, style, depth)}" for name in value.names(hidden=False)
-    ]
+    names = value.names(hidden=False)
+    run.charge(2 * len(names))
+    texts = [f"{quote(run, name)}{style.colon}{_write(value.get(name), run, style, depth)}" for name in names]
+    run.charge_joined(texts)
     return f"{{{style.comma.join(texts)}}}" if texts else style.empty_object

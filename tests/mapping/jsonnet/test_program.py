@@ -3,7 +3,7 @@
 import pytest
 
 from app.errors import MappingFailed
-from app.mapping.jsonnet import GaveUp, compile_program
+from app.mapping.jsonnet import GaveUp, Run, compile_program
 from app.mapping.jsonnet.program import RESTED_EVENTS
 from app.model.column import Template
 
@@ -105,17 +105,25 @@ def test_a_large_result_fails(value):
 
 
 def test_a_program_rests_when_it_gave_up(arrived):
-    program = compile_program(Template("if Body('evil') then std.range(0, 1e12) else 'good'"))
+    run = Run()
+    program = compile_program(Template("if Body('evil') then std.range(0, 1e12) else 'good'"), run)
     good, evil = arrived('{"evil":false}'), arrived('{"evil":true}')
-    assert program.value(good) == '"good"'
+
+    def value(event):
+        run.begin(event)
+        return program.value(event)
+
+    assert value(good) == '"good"'
     for _ in range(RESTED_EVENTS + 1):
         with pytest.raises(GaveUp):
-            program.value(evil)
-    assert program.value(good) == '"good"'
+            value(evil)
+    assert value(good) == '"good"'
 
 
 def test_a_fault_of_ours_is_told_and_left_to_the_interpreter(arrived, caplog):
-    program = compile_program(Template("1"))
+    run = Run()
+    program = compile_program(Template("1"), run)
+    run.begin(arrived())
     program._code = lambda _frame: 1 / 0
     with pytest.raises(GaveUp):
         program.value(arrived())

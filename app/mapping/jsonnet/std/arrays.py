@@ -3,11 +3,12 @@
 from typing import Any
 
 from app.errors import MappingFailed
+from app.mapping.jsonnet.costs import ITSELF
 from app.mapping.jsonnet.functions import Closure, Native
 from app.mapping.jsonnet.kinds import expect, kind_of
 from app.mapping.jsonnet.operators import element, equals, repeat_text, slice_of
 from app.mapping.jsonnet.run import Run
-from app.mapping.jsonnet.std.library import Library, function_of, items_of, later, length_of
+from app.mapping.jsonnet.std.library import Library, function_of, items_of, later
 from app.mapping.jsonnet.std.mathematics import number_of
 from app.mapping.jsonnet.std.strings import find_substr
 from app.mapping.jsonnet.thunks import force
@@ -20,7 +21,7 @@ def _expect_function(value: Any, what: str) -> Closure | Native:
     return function
 
 
-@library.define("makeArray(sz, func)")
+@library.define("makeArray(sz, func)", ITSELF)
 def _make_array(run: Run, size: Any, func: Any) -> list[Any]:
     count, function = int(number_of(size, "std.makeArray")), _expect_function(func, "std.makeArray")
     if count < 0:
@@ -31,14 +32,14 @@ def _make_array(run: Run, size: Any, func: Any) -> list[Any]:
     return [later(function, float(at)) for at in range(count)]
 
 
-@library.define("range(from, to)")
+@library.define("range(from, to)", ITSELF)
 def _range(run: Run, first: Any, last: Any) -> list[float]:
     begin, end = int(number_of(first, "std.range")), int(number_of(last, "std.range"))
     run.charge(max(0, end - begin + 1))
     return [float(number) for number in range(begin, end + 1)]
 
 
-@library.define("repeat(what, count)")
+@library.define("repeat(what, count)", ITSELF)
 def _repeat(run: Run, what: Any, count: Any) -> Any:
     if type(what) is not str and type(what) is not list:
         raise MappingFailed("std.repeat first argument must be an array or a string")
@@ -51,7 +52,7 @@ def _repeat(run: Run, what: Any, count: Any) -> Any:
     return what * times
 
 
-@library.define("slice(indexable, index, end, step)")
+@library.define("slice(indexable, index, end, step)", ITSELF)
 def _slice(run: Run, target: Any, begin: Any, end: Any, step: Any) -> Any:
     return slice_of(run, target, begin, end, step)
 
@@ -59,7 +60,7 @@ def _slice(run: Run, target: Any, begin: Any, end: Any, step: Any) -> Any:
 # searching
 
 
-@library.define("count(arr, lazy x)")
+@library.define("count(arr, lazy x)", ITSELF)
 def _count(run: Run, array: Any, wanted: Any) -> float:
     return float(len(_find(run, expect(array, "array", "std.count"), wanted)))
 
@@ -69,12 +70,12 @@ def _find(run: Run, array: list[Any], wanted: Any) -> list[float]:
     return [float(at) for at in range(len(array)) if equals(run, element(array, at), force(wanted))]
 
 
-@library.define("find(lazy value, arr)")
+@library.define("find(lazy value, arr)", ITSELF)
 def _find_all(run: Run, wanted: Any, array: Any) -> list[float]:
     return _find(run, expect(array, "array", "find second parameter"), wanted)
 
 
-@library.define("member(arr, lazy x)")
+@library.define("member(arr, lazy x)", ITSELF)
 def _member(run: Run, array: Any, wanted: Any) -> bool:
     if type(array) is list:
         return bool(_find(run, array, wanted))
@@ -83,7 +84,7 @@ def _member(run: Run, array: Any, wanted: Any) -> bool:
     raise MappingFailed("std.member first argument must be an array or a string")
 
 
-@library.define("contains(arr, lazy elem)")
+@library.define("contains(arr, lazy elem)", ITSELF)
 def _contains(run: Run, array: Any, wanted: Any) -> bool:
     if type(array) is not list:
         raise MappingFailed("In comprehension, can only iterate over array.")
@@ -91,12 +92,12 @@ def _contains(run: Run, array: Any, wanted: Any) -> bool:
     return any(equals(run, element(array, at), force(wanted)) for at in range(len(array)))
 
 
-@library.define("all(arr)")
+@library.define("all(arr)", ITSELF)
 def _all(run: Run, array: Any) -> bool:
     return not _first_that_is(run, array, wanted=False)
 
 
-@library.define("any(arr)")
+@library.define("any(arr)", ITSELF)
 def _any(run: Run, array: Any) -> bool:
     return _first_that_is(run, array, wanted=True)
 
@@ -116,7 +117,7 @@ def _first_that_is(run: Run, array: Any, *, wanted: bool) -> bool:
 # choosing
 
 
-@library.define("filter(func, arr)")
+@library.define("filter(func, arr)", ITSELF)
 def _filter(run: Run, func: Any, array: Any) -> list[Any]:
     function = _expect_function(func, "std.filter")
     expect(array, "array", "std.filter")
@@ -133,20 +134,19 @@ def _asked(function: Closure | Native, value: Any) -> bool:
     return answer
 
 
-@library.define("filterMap(filter_func, map_func, arr)")
+@library.define("filterMap(filter_func, map_func, arr)", ITSELF)
 def _filter_map(run: Run, filter_func: Any, map_func: Any, array: Any) -> list[Any]:
     function = _expect_function(map_func, "std.filterMap")
     return [later(function, one) for one in _filter(run, filter_func, array)]
 
 
-@library.define("removeAt(arr, lazy at)")
+@library.define("removeAt(arr, lazy at)", ITSELF)
 def _remove_at(run: Run, array: Any, at: Any) -> list[Any]:
-    items = items_of(array)
-    run.charge(len(items))
+    items = items_of(run, array)
     return [one for place, one in enumerate(items) if not equals(run, float(place), force(at))]
 
 
-@library.define("remove(arr, lazy elem)")
+@library.define("remove(arr, lazy elem)", ITSELF)
 def _remove(run: Run, array: Any, wanted: Any) -> list[Any]:
     places = _find(run, expect(array, "array", "find second parameter"), wanted)
     return _remove_at(run, array, places[0]) if places else array
@@ -155,54 +155,60 @@ def _remove(run: Run, array: Any, wanted: Any) -> list[Any]:
 # changing
 
 
-def _mappable(value: Any, what: str) -> list[Any]:
+def _mappable(run: Run, value: Any, what: str) -> list[Any]:
     if type(value) is not list and type(value) is not str:
         raise MappingFailed(f"{what} param must be array / string, got {kind_of(value)}")
-    return items_of(value)
+    return items_of(run, value)
 
 
-@library.define("map(func, arr)")
+@library.define("map(func, arr)", ITSELF)
 def _map(run: Run, func: Any, array: Any) -> list[Any]:
     function = _expect_function(func, "std.map first param")
-    items = _mappable(array, "std.map second")
-    run.charge(len(items))
+    items = _mappable(run, array, "std.map second")
     return [later(function, one) for one in items]
 
 
-@library.define("mapWithIndex(func, arr)")
+@library.define("mapWithIndex(func, arr)", ITSELF)
 def _map_with_index(run: Run, func: Any, array: Any) -> list[Any]:
     function = _expect_function(func, "std.mapWithIndex first param")
-    items = _mappable(array, "std.mapWithIndex second")
-    run.charge(len(items))
+    items = _mappable(run, array, "std.mapWithIndex second")
     return [later(function, float(at), one) for at, one in enumerate(items)]
 
 
-@library.define("flatMap(func, arr)")
+@library.define("flatMap(func, arr)", ITSELF)
 def _flat_map(run: Run, func: Any, array: Any) -> Any:
     function = _expect_function(func, "std.flatMap first param")
-    items = _mappable(array, "std.flatMap second")
-    run.charge(len(items))
+    items = _mappable(run, array, "std.flatMap second")
     kind = str if type(array) is str else list
     parts = [function.call([one]) for one in items]
     if any(type(part) is not kind for part in parts):
         raise MappingFailed("std.flatMap: the function must give arrays for an array, strings for a string")
+    if kind is str:
+        run.charge_joined(parts)
+        return "".join(parts)
     run.charge(sum(map(len, parts)))
-    return "".join(parts) if kind is str else [one for part in parts for one in part]
+    return [one for part in parts for one in part]
 
 
-@library.define("reverse(arr)")
+@library.define("reverse(arr)", ITSELF)
 def _reverse(run: Run, array: Any) -> list[Any]:
-    run.charge(length_of(array))
-    return items_of(array)[::-1]
+    return items_of(run, array)[::-1]
 
 
-@library.define("flattenDeepArray(value)")
-def flatten_deep(run: Run, value: Any) -> list[Any]:
-    """All that is in nested arrays and no array."""
+@library.define("flattenDeepArray(value)", ITSELF)
+def _flatten_deep(run: Run, value: Any) -> list[Any]:
+    flat: list[Any] = []
+    _gather(run, value, flat)
+    return flat
+
+
+def _gather(run: Run, value: Any, flat: list[Any]) -> None:
     if type(value) is not list:
-        return [value]
+        flat.append(value)
+        return
     run.charge(len(value))
-    return [below for at in range(len(value)) for below in flatten_deep(run, element(value, at))]
+    for at in range(len(value)):
+        _gather(run, element(value, at), flat)
 
 
 def called(func: Any, *arguments: Any) -> Any:

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 from app.errors import MappingFailed
+from app.mapping.digits import printed
 from app.mapping.jsonnet.doubles import NUMBERS, checked, double, print_number
 from app.mapping.jsonnet.kinds import kind_of
 from app.mapping.jsonnet.limits import PADDING_MAX
@@ -17,13 +18,15 @@ from app.mapping.jsonnet.texts import to_text
 _EXACT_MAX = 2.0**53
 _RENDERED_MAX = 1e60  # the interpreter renders by recursion
 _PRECISION = 6.0
+_STEPS = 64  # that a number takes at the worst
 _SMALLEST_EXPONENT = -324
 _SMALL_EXPONENT = -4
 _DIGITS = "0123456789abcdef"
 
 
-def padded(_run: Run, code: FormatCode, text: str, width: Any) -> str:
+def padded(run: Run, code: FormatCode, text: str, width: Any) -> str:
     """The text, at least so wide."""
+    run.charge_text(len(text))
     blanks = " " * _missing(number_of(width, "a field width"), text)
     return text + blanks if "-" in code.flags else blanks + text
 
@@ -41,12 +44,13 @@ def convert(run: Run, code: FormatCode, value: Any, width: Any, precision: Any) 
         return to_text(value, run)
     if code.letter == "c":
         return _character(value)
+    run.charge(_STEPS)
     if type(value) not in NUMBERS:
         raise MappingFailed(f"Format required number, got {kind_of(value)}")
     zeros = number_of(width, "a field width") if "0" in code.flags and "-" not in code.flags else 0.0
     given = None if precision is None else number_of(precision, "a precision")
     if code.letter in "dox":
-        return _integral(code, value, zeros, 0.0 if given is None else given)
+        return _integral(run, code, value, zeros, 0.0 if given is None else given)
     return _fractional(code, double(value), zeros, _PRECISION if given is None else given)
 
 
@@ -63,7 +67,7 @@ def _character(value: Any) -> str:
 # integers
 
 
-def _integral(code: FormatCode, value: Any, zeros: float, digits: float) -> str:
+def _integral(run: Run, code: FormatCode, value: Any, zeros: float, digits: float) -> str:
     number = double(value)
     if code.letter == "x":
         whole = float(math.floor(number))
@@ -73,7 +77,7 @@ def _integral(code: FormatCode, value: Any, zeros: float, digits: float) -> str:
         return sign + (text.upper() if code.is_upper else text)
     sign = _sign(code, is_negative=number <= -1)
     if code.letter == "d":
-        text = str(abs(value)) if type(value) is int else _decimal(float(math.floor(abs(number))))
+        text = print_number(run, abs(value)) if type(value) is int else _decimal(float(math.floor(abs(number))))
     else:
         whole = float(math.floor(abs(number)))
         text = ("0" if "#" in code.flags and whole else "") + _radix(whole, 8)
@@ -151,7 +155,7 @@ def _odd_digits(fraction: float) -> str:
     texts = []
     whole = fraction
     while whole:
-        texts.append(print_number(math.fmod(whole, 10)))
+        texts.append(printed(math.fmod(whole, 10)))
         whole = float(math.floor(whole / 10))
     return "".join(reversed(texts))
 

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from app.errors import MappingFailed
+from app.mapping.jsonnet.costs import ITSELF, SIZES
 from app.mapping.jsonnet.kinds import expect
 from app.mapping.jsonnet.operators import BINARY, element
 from app.mapping.jsonnet.outcomes import GaveUp
@@ -20,27 +21,24 @@ library = Library()
 
 _BYTE = 256
 _QUARTET = 4
-_ESCAPED_LONGEST = 6
 
 
-@library.define("md5(str)")
-def _md5(run: Run, text: Any) -> str:
+@library.define("md5(str)", SIZES)
+def _md5(_run: Run, text: Any) -> str:
     whole = text_of(text, "std.md5")
-    run.charge_text(len(whole))
     return hashlib.md5(whole.encode(), usedforsecurity=False).hexdigest()
 
 
-@library.define("encodeUTF8(str)")
+@library.define("encodeUTF8(str)", SIZES)
 def _encode_utf8(run: Run, text: Any) -> list[float]:
     encoded = text_of(text, "std.encodeUTF8").encode()
     run.charge(len(encoded))
     return [float(byte) for byte in encoded]
 
 
-@library.define("decodeUTF8(arr)")
-def _decode_utf8(run: Run, array: Any) -> str:
+@library.define("decodeUTF8(arr)", SIZES)
+def _decode_utf8(_run: Run, array: Any) -> str:
     expect(array, "array", "std.decodeUTF8")
-    run.charge(len(array))
     encoded = bytes(_byte(element(array, at), at) for at in range(len(array)))
     if 0 in encoded:
         raise GaveUp
@@ -57,17 +55,26 @@ def _byte(value: Any, at: int) -> int:
     return int(number)
 
 
-@library.define("base64(input)")
+@library.define("base64(input)", ITSELF)
 def _base64(run: Run, value: Any) -> str:
-    items = items_of(value)
-    run.charge(len(items))
     if type(value) is str:
-        codes = [ord(letter) for letter in value]
-    else:
-        codes = [_masked(run, element(items, at)) for at in range(len(items))]
+        run.charge_text(len(value))
+        return _base64_text(value)
+    items = items_of(run, value)
+    codes = [_masked(run, element(items, at)) for at in range(len(items))]
     if any(code >= _BYTE for code in codes):
-        raise MappingFailed("Can only base64 encode strings / arrays of single bytes.")
+        raise MappingFailed(_NO_BYTES)
     return base64.b64encode(bytes(codes)).decode()
+
+
+_NO_BYTES = "Can only base64 encode strings / arrays of single bytes."
+
+
+def _base64_text(text: str) -> str:
+    try:
+        return base64.b64encode(text.encode("latin-1")).decode()
+    except UnicodeEncodeError:
+        raise MappingFailed(_NO_BYTES) from None
 
 
 def _masked(run: Run, value: Any) -> int:
@@ -75,22 +82,23 @@ def _masked(run: Run, value: Any) -> int:
     return _BYTE if number >= _BYTE else int(BINARY["&"](run, number, 255.0))
 
 
-@library.define("base64Decode(str)")
-def _base64_decode(run: Run, text: Any) -> str:
-    decoded = _decoded(run, text)
+@library.define("base64Decode(str)", SIZES)
+def _base64_decode(_run: Run, text: Any) -> str:
+    decoded = _decoded(text)
     if 0 in decoded:
         raise GaveUp
     return decoded.decode("latin-1")
 
 
-@library.define("base64DecodeBytes(str)")
+@library.define("base64DecodeBytes(str)", SIZES)
 def _base64_decode_bytes(run: Run, text: Any) -> list[float]:
-    return [float(byte) for byte in _decoded(run, text)]
+    decoded = _decoded(text)
+    run.charge(len(decoded))
+    return [float(byte) for byte in decoded]
 
 
-def _decoded(run: Run, text: Any) -> bytes:
+def _decoded(text: Any) -> bytes:
     whole = only_text(text)
-    run.charge(len(whole))
     if len(whole) % _QUARTET:
         raise MappingFailed(f'Not a base64 encoded string "{whole[:100]}"')
     try:
@@ -99,13 +107,14 @@ def _decoded(run: Run, text: Any) -> bytes:
         raise GaveUp from None  # the interpreter takes some of it
 
 
+_CHARACTERS_OF_JSON_PER_STEP = 4
 _json_decoder = msgspec.json.Decoder()
 
 
-@library.define("parseJson(str)")
+@library.define("parseJson(str)", SIZES)
 def _parse_json(run: Run, text: Any) -> Any:
     whole = text_of(text, "std.parseJson")
-    run.charge(len(whole) // 16)
+    run.charge(len(whole) // _CHARACTERS_OF_JSON_PER_STEP)
     if whole.startswith("\ufeff") or "\\u0000" in whole:
         raise GaveUp
     try:
@@ -124,13 +133,11 @@ def _doubled(value: Any) -> Any:
     return value
 
 
-@library.define("escapeStringJson(str_)")
+@library.define("escapeStringJson(str_)", ITSELF)
 def _escape_json(run: Run, value: Any) -> str:
-    text = to_text(value, run)
-    run.charge_text(_ESCAPED_LONGEST * len(text))
-    return quote(text)
+    return quote(run, to_text(value, run))
 
 
-@library.define("escapeStringPython(str)")
+@library.define("escapeStringPython(str)", ITSELF)
 def _escape_python(run: Run, value: Any) -> str:
-    return _escape_json(run, value)
+    return quote(run, to_text(value, run))

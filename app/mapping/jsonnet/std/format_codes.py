@@ -18,7 +18,6 @@ _LETTERS = {
     "F": "f",
     "G": "g",
 }
-_REMEMBERED_CHARACTERS_MAX = 1000
 _FLAGS = "#0- +"
 
 
@@ -35,7 +34,7 @@ class FormatCode(msgspec.Struct, frozen=True):
 
 def read_format(text: str) -> tuple[str | FormatCode, ...]:
     """Texts and codes in turn. Raises MappingFailed."""
-    return _remembered(text) if len(text) <= _REMEMBERED_CHARACTERS_MAX else _read(text)
+    return _kept(text) if len(text) <= _KEPT_CHARACTERS_MAX else _read(text)
 
 
 def _read(text: str) -> tuple[str | FormatCode, ...]:
@@ -52,7 +51,8 @@ def _read(text: str) -> tuple[str | FormatCode, ...]:
         at = reader.at
 
 
-_remembered = lru_cache(maxsize=256)(_read)
+_KEPT, _KEPT_CHARACTERS_MAX = 256, 256
+_kept = lru_cache(maxsize=_KEPT)(_read)
 
 
 class _Reader:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from app.errors import MappingFailed
+from app.mapping.jsonnet.costs import ITSELF
 from app.mapping.jsonnet.doubles import NUMBERS, double
 from app.mapping.jsonnet.kinds import kind_of
 from app.mapping.jsonnet.members import has_member, member
@@ -15,8 +16,10 @@ from app.mapping.jsonnet.std.strings import text_of
 
 library = Library()
 
+_CHARACTERS_PER_STEP, _STEPS_PER_CODE = 4, 8
 
-@library.define("mod(a, b)")
+
+@library.define("mod(a, b)", ITSELF)
 def modulo(run: Run, left: Any, right: Any) -> Any:
     """`left % right`."""
     if type(left) in NUMBERS and type(right) in NUMBERS:
@@ -26,18 +29,17 @@ def modulo(run: Run, left: Any, right: Any) -> Any:
     raise MappingFailed(f"Operator % cannot be used on types {kind_of(left)} and {kind_of(right)}.")
 
 
-@library.define("format(str, vals)")
+@library.define("format(str, vals)", ITSELF)
 def format_text(run: Run, text: Any, values: Any) -> str:
     """Put the values where the text has codes."""
     whole = text_of(text, "std.format")
-    run.charge(len(whole) // 4)
+    run.charge(len(whole) // _CHARACTERS_PER_STEP + whole.count("%") * _STEPS_PER_CODE)
     parts = read_format(whole)
-    run.charge(len(parts))
     if kind_of(values) == "object":
         texts = [part if isinstance(part, str) else _of_object(run, part, values) for part in parts]
     else:
         texts = _of_array(run, parts, values if type(values) is list else [values])
-    run.charge_text(sum(map(len, texts)))
+    run.charge_joined(texts)
     return "".join(texts)
 
 
@@ -48,9 +50,9 @@ def _of_object(run: Run, code: FormatCode, values: Any) -> str:
         return padded(run, code, "%", code.width)
     if code.key is None:
         raise MappingFailed("Mapping keys required.")
-    if not has_member(values, code.key, hidden=True):
+    if not has_member(run, values, code.key, hidden=True):
         raise MappingFailed(f"No such field: {code.key}")
-    text = convert(run, code, member(values, code.key), code.width, code.precision)
+    text = convert(run, code, member(run, values, code.key), code.width, code.precision)
     return padded(run, code, text, code.width)
 
 

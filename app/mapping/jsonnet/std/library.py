@@ -3,14 +3,15 @@
 import json
 import re
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from app.errors import MappingFailed
+from app.mapping.jsonnet.costs import Cost
 from app.mapping.jsonnet.functions import UNBOUND, Closure, Native
 from app.mapping.jsonnet.kinds import kind_of
-from app.mapping.jsonnet.members import member_names
 from app.mapping.jsonnet.objects import Composed
 from app.mapping.jsonnet.outcomes import GaveUp
+from app.mapping.jsonnet.run import Run
 from app.mapping.jsonnet.thunks import Frame, Thunk
 
 _SIGNATURE = re.compile(r"(\w+)\((.*)\)")
@@ -25,21 +26,21 @@ class Library:
     def __init__(self) -> None:
         self.natives: dict[str, Native] = {}
 
-    def define(self, signature: str) -> Callable[[Work], Work]:
-        """Take a function in, as it is called: `get(o, f, lazy default=null)`.
+    def define(self, signature: str, cost: Cost) -> Callable[[Work], Work]:
+        """Take a function in, as it is called: `get(o, f, lazy default=null)`; wherever it is called, its cost is paid.
 
         An argument that the interpreter may leave alone is lazy: a thunk or a value. A default is JSON, or `unbound`.
         """
 
         def take(work: Work) -> Work:
-            native = _native(signature, work)
+            native = _native(signature, work, cost)
             self.natives[native.name] = native
-            return work
+            return cast(Work, native.work)
 
         return take
 
 
-def _native(signature: str, work: Callable[..., Any]) -> Native:
+def _native(signature: str, work: Callable[..., Any], cost: Cost) -> Native:
     whole = _SIGNATURE.fullmatch(signature)
     assert whole is not None, signature  # noqa: S101
     names, lazy, defaults = [], set(), {}
@@ -52,7 +53,7 @@ def _native(signature: str, work: Callable[..., Any]) -> Native:
             lazy.add(name)
         if default is not None:
             defaults[name] = UNBOUND if default == "unbound" else json.loads(default)
-    return Native(whole[1], tuple(names), work, lazy=frozenset(lazy), defaults=defaults)
+    return Native(whole[1], tuple(names), work, cost, lazy=frozenset(lazy), defaults=defaults)
 
 
 def function_of(value: Any) -> Closure | Native:
@@ -84,20 +85,24 @@ def member_later(target: Composed | dict[str, Any], name: str) -> Any:
 
 def length_of(value: Any) -> int:
     """As `std.length`. Raises MappingFailed."""
-    if type(value) in {str, list, dict}:
+    if type(value) in {str, list}:
+        return len(value)
+    if type(value) is dict:
         return len(value)
     if type(value) is Composed:
-        return len(member_names(value, hidden=False))
+        return len(value.names(hidden=False))
     if type(value) in {Closure, Native}:
         return int(value.arity)
     raise MappingFailed(f"length operates on strings, objects, and arrays, got {kind_of(value)}")
 
 
-def items_of(value: Any) -> list[Any]:
-    """What is visited by who asks for the length and then for each index. Raises MappingFailed."""
+def items_of(run: Run, value: Any) -> list[Any]:
+    """What is visited by who asks for the length and then for each index; it is paid for. Raises MappingFailed."""
     if type(value) is list:
+        run.charge(len(value))
         return value
     if type(value) is str:
+        run.charge(len(value))
         return list(value)
     if length_of(value):
         raise MappingFailed(f"object index must be string, got {kind_of(value)}.")

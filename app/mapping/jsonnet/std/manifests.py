@@ -3,6 +3,7 @@
 from typing import Any
 
 from app.errors import MappingFailed
+from app.mapping.jsonnet.costs import ITSELF
 from app.mapping.jsonnet.doubles import NUMBERS, print_number
 from app.mapping.jsonnet.kinds import kind_of
 from app.mapping.jsonnet.limits import NESTED_VALUES_MAX
@@ -37,49 +38,50 @@ class _Layout:
         return text_of(force(self._parts[2]), "a separator")
 
 
-@library.define("manifestJson(value)")
+@library.define("manifestJson(value)", ITSELF)
 def _manifest_json(run: Run, value: Any) -> str:
     return _json(run, value, _Layout("    ", "\n", ": "), "", 0)
 
 
-@library.define("manifestJsonMinified(value)")
+@library.define("manifestJsonMinified(value)", ITSELF)
 def _manifest_minified(run: Run, value: Any) -> str:
     return _json(run, value, _Layout("", "", ":"), "", 0)
 
 
-@library.define('manifestJsonEx(value, lazy indent, lazy newline="\\n", lazy key_val_sep=": ")')
+@library.define('manifestJsonEx(value, lazy indent, lazy newline="\\n", lazy key_val_sep=": ")', ITSELF)
 def _manifest_ex(run: Run, value: Any, indent: Any, newline: Any, separator: Any) -> str:
     return _json(run, value, _Layout(indent, newline, separator), "", 0)
 
 
-def _scalar(value: Any) -> str | None:
+def _scalar(run: Run, value: Any) -> str | None:
     if value is None:
         return "null"
     if type(value) is bool:
         return "true" if value else "false"
     if type(value) in NUMBERS:
-        return print_number(value)
-    return quote(value) if type(value) is str else None
+        return print_number(run, value)
+    return quote(run, value) if type(value) is str else None
 
 
 def _json(run: Run, value: Any, layout: _Layout, indent: str, depth: int) -> str:
-    scalar = _scalar(value)
+    scalar = _scalar(run, value)
     if scalar is not None:
-        run.charge_text(len(scalar))
         return scalar
     if depth > NESTED_VALUES_MAX:
         raise GaveUp
     if type(value) is list:
-        run.charge(len(value))
+        run.charge(2 * len(value))
         deeper = indent + layout.indent if value else ""
+        run.charge_text(len(deeper) * len(value))
         lines = [deeper + _json(run, element(value, at), layout, deeper, depth + 1) for at in range(len(value))]
         return _wrapped(run, "[]", lines, layout, indent)
     if kind_of(value) == "object":
-        names = member_names(value, hidden=False)
-        run.charge(len(names))
+        names = member_names(run, value, hidden=False)
         deeper = indent + layout.indent if names else ""
+        separator = layout.separator if names else ""
+        run.charge_text((len(deeper) + len(separator)) * len(names))
         lines = [
-            f"{deeper}{quote(name)}{layout.separator}{_json(run, member(value, name), layout, deeper, depth + 1)}"
+            f"{deeper}{quote(run, name)}{separator}{_json(run, member(run, value, name), layout, deeper, depth + 1)}"
             for name in names
         ]
         return _wrapped(run, "{}", lines, layout, indent)
@@ -87,12 +89,12 @@ def _json(run: Run, value: Any, layout: _Layout, indent: str, depth: int) -> str
 
 
 def _wrapped(run: Run, brackets: str, lines: list[str], layout: _Layout, indent: str) -> str:
-    run.charge_text(sum(map(len, lines)) + len(lines) * len(layout.newline))
+    run.charge_joined(lines, len(indent) + (len(lines) + 2) * (len(layout.newline) + 2))
     inside = f",{layout.newline}".join(lines)
     return f"{brackets[0]}{layout.newline}{inside}{layout.newline}{indent}{brackets[1]}"
 
 
-@library.define("manifestPython(v)")
+@library.define("manifestPython(v)", ITSELF)
 def _manifest_python(run: Run, value: Any) -> str:
     return _python(run, value, 0)
 
@@ -100,24 +102,29 @@ def _manifest_python(run: Run, value: Any) -> str:
 def _python(run: Run, value: Any, depth: int) -> str:
     if value is None or type(value) is bool:
         return str(value)
-    scalar = _scalar(value)
+    scalar = _scalar(run, value)
     if scalar is not None:
-        run.charge_text(len(scalar))
         return scalar
     if depth > NESTED_VALUES_MAX:
         raise GaveUp
     if type(value) is list:
-        run.charge(len(value))
-        return f"[{', '.join([_python(run, element(value, at), depth + 1) for at in range(len(value))])}]"
+        run.charge(2 * len(value))
+        texts = [_python(run, element(value, at), depth + 1) for at in range(len(value))]
+        run.charge_joined(texts)
+        return f"[{', '.join(texts)}]"
     if kind_of(value) == "object":
-        names = member_names(value, hidden=False)
-        run.charge(len(names))
-        return f"{{{', '.join([f'{quote(name)}: {_python(run, member(value, name), depth + 1)}' for name in names])}}}"
+        names = member_names(run, value, hidden=False)
+        texts = [f"{quote(run, name)}: {_python(run, member(run, value, name), depth + 1)}" for name in names]
+        run.charge_joined(texts)
+        return f"{{{', '.join(texts)}}}"
     raise MappingFailed("cannot manifest function")
 
 
-@library.define("manifestPythonVars(conf)")
+@library.define("manifestPythonVars(conf)", ITSELF)
 def _manifest_python_vars(run: Run, value: Any) -> str:
     if kind_of(value) != "object":
         raise MappingFailed(f"std.manifestPythonVars expected object, got {kind_of(value)}")
-    return "".join([f"{name} = {_python(run, member(value, name), 0)}\n" for name in member_names(value, hidden=False)])
+    names = member_names(run, value, hidden=False)
+    texts = [f"{name} = {_python(run, member(run, value, name), 0)}\n" for name in names]
+    run.charge_joined(texts)
+    return "".join(texts)

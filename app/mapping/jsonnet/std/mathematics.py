@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from app.errors import MappingFailed
+from app.mapping.jsonnet.costs import FREE, LOOKS
 from app.mapping.jsonnet.doubles import NUMBERS, checked, double, negative, order
 from app.mapping.jsonnet.kinds import expect, kind_of
 from app.mapping.jsonnet.operators import add, compare, remainder
@@ -49,7 +50,7 @@ def _define_simple(signature: str, compute: Callable[..., float]) -> None:
     def work(_run: Run, *values: Any) -> float:
         return computed(compute, *[number_of(value, f"std.{name}") for value in values])
 
-    library.define(signature)(work)
+    library.define(signature, FREE)(work)
 
 
 def _ceil(number: float) -> float:
@@ -81,12 +82,12 @@ for _signature, _compute in (
     _define_simple(_signature, _compute)
 
 
-@library.define("floor(x)")
+@library.define("floor(x)", FREE)
 def _floor(_run: Run, value: Any) -> Any:
     return value if type(value) is int else floor(number_of(value, "std.floor"))
 
 
-@library.define("round(x)")
+@library.define("round(x)", FREE)
 def _round(run: Run, value: Any) -> Any:
     return value if type(value) is int else rounded(run, value)
 
@@ -96,47 +97,47 @@ def rounded(run: Run, value: Any) -> float:
     return floor(number_of(add(run, value, 0.5), "std.floor"))
 
 
-@library.define("isEven(x)")
+@library.define("isEven(x)", FREE)
 def _is_even(run: Run, value: Any) -> bool:
     return math.fmod(rounded(run, value), 2) == 0
 
 
-@library.define("isOdd(x)")
+@library.define("isOdd(x)", FREE)
 def _is_odd(run: Run, value: Any) -> bool:
     return math.fmod(rounded(run, value), 2) != 0
 
 
-@library.define("isInteger(x)")
+@library.define("isInteger(x)", FREE)
 def _is_integer(run: Run, value: Any) -> bool:
     return rounded(run, value) == double(value)
 
 
-@library.define("isDecimal(x)")
+@library.define("isDecimal(x)", FREE)
 def _is_decimal(run: Run, value: Any) -> bool:
     return rounded(run, value) != double(value)
 
 
-@library.define("abs(n)")
+@library.define("abs(n)", FREE)
 def _abs(_run: Run, value: Any) -> Any:
     return value if number_of(value, "std.abs") > 0 else negative(value)
 
 
-@library.define("sign(n)")
+@library.define("sign(n)", FREE)
 def _sign(_run: Run, value: Any) -> float:
     number = number_of(value, "std.sign")
     return float((number > 0) - (number < 0))
 
 
-@library.define("max(a, b)")
-def _max(_run: Run, a: Any, b: Any) -> Any:
+@library.define("max(a, b)", LOOKS)
+def _max(run: Run, a: Any, b: Any) -> Any:
     _two_numbers("std.max", a, b)
-    return a if order(a, b) > 0 else b
+    return a if order(run, a, b) > 0 else b
 
 
-@library.define("min(a, b)")
-def _min(_run: Run, a: Any, b: Any) -> Any:
+@library.define("min(a, b)", LOOKS)
+def _min(run: Run, a: Any, b: Any) -> Any:
     _two_numbers("std.min", a, b)
-    return a if order(a, b) < 0 else b
+    return a if order(run, a, b) < 0 else b
 
 
 def _two_numbers(name: str, a: Any, b: Any) -> None:
@@ -145,7 +146,7 @@ def _two_numbers(name: str, a: Any, b: Any) -> None:
             raise MappingFailed(f"{name} expected numbers, got {kind_of(value)}")
 
 
-@library.define("clamp(x, minVal, lazy maxVal)")
+@library.define("clamp(x, minVal, lazy maxVal)", LOOKS)
 def _clamp(run: Run, value: Any, least: Any, most: Any) -> Any:
     if compare(run, "<", value, least) < 0:
         return least

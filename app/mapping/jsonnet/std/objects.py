@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from app.mapping.jsonnet.costs import ITSELF, LOOKS
 from app.mapping.jsonnet.kinds import expect, kind_of
 from app.mapping.jsonnet.limits import NESTED_VALUES_MAX
 from app.mapping.jsonnet.members import has_member, member, member_names
@@ -29,64 +30,62 @@ def _flag(value: Any) -> bool:
     return flag
 
 
-@library.define("objectHas(o, f)")
-def _has(_run: Run, target: Any, name: Any) -> bool:
-    return has_member(_object(target, "std.objectHas"), text_of(name, "std.objectHas"), hidden=False)
+@library.define("objectHas(o, f)", LOOKS)
+def _has(run: Run, target: Any, name: Any) -> bool:
+    return has_member(run, _object(target, "std.objectHas"), text_of(name, "std.objectHas"), hidden=False)
 
 
-@library.define("objectHasAll(o, f)")
-def _has_all(_run: Run, target: Any, name: Any) -> bool:
-    return has_member(_object(target, "std.objectHasAll"), text_of(name, "std.objectHasAll"), hidden=True)
+@library.define("objectHasAll(o, f)", LOOKS)
+def _has_all(run: Run, target: Any, name: Any) -> bool:
+    return has_member(run, _object(target, "std.objectHasAll"), text_of(name, "std.objectHasAll"), hidden=True)
 
 
-@library.define("objectHasEx(obj, f, inc_hidden)")
-def _has_ex(_run: Run, target: Any, name: Any, hidden: Any) -> bool:
-    return has_member(_object(target, "std.objectHasEx"), text_of(name, "std.objectHasEx"), hidden=_flag(hidden))
+@library.define("objectHasEx(obj, f, inc_hidden)", LOOKS)
+def _has_ex(run: Run, target: Any, name: Any, hidden: Any) -> bool:
+    return has_member(run, _object(target, "std.objectHasEx"), text_of(name, "std.objectHasEx"), hidden=_flag(hidden))
 
 
-@library.define("get(o, f, lazy default=null, inc_hidden=true)")
-def _get(_run: Run, target: Any, name: Any, default: Any, hidden: Any) -> Any:
-    found = has_member(_object(target, "std.get"), text_of(name, "std.get"), hidden=_flag(hidden))
-    return member(target, name) if found else force(default)
+@library.define("get(o, f, lazy default=null, inc_hidden=true)", LOOKS)
+def _get(run: Run, target: Any, name: Any, default: Any, hidden: Any) -> Any:
+    found = has_member(run, _object(target, "std.get"), text_of(name, "std.get"), hidden=_flag(hidden))
+    return member(run, target, name) if found else force(default)
 
 
-@library.define("objectFields(o)")
+@library.define("objectFields(o)", ITSELF)
 def _fields(run: Run, target: Any) -> list[str]:
     return _names(run, target, hidden=False)
 
 
-@library.define("objectFieldsAll(o)")
+@library.define("objectFieldsAll(o)", ITSELF)
 def _fields_all(run: Run, target: Any) -> list[str]:
     return _names(run, target, hidden=True)
 
 
-@library.define("objectFieldsEx(obj, inc_hidden)")
+@library.define("objectFieldsEx(obj, inc_hidden)", ITSELF)
 def _fields_ex(run: Run, target: Any, hidden: Any) -> list[str]:
     return _names(run, target, hidden=_flag(hidden))
 
 
 def _names(run: Run, target: Any, *, hidden: bool) -> list[str]:
-    names = member_names(_object(target, "std.objectFields"), hidden=hidden)
-    run.charge(len(names))
-    return names
+    return member_names(run, _object(target, "std.objectFields"), hidden=hidden)
 
 
-@library.define("objectValues(o)")
+@library.define("objectValues(o)", ITSELF)
 def _values(run: Run, target: Any) -> list[Any]:
     return [member_later(target, name) for name in _names(run, target, hidden=False)]
 
 
-@library.define("objectValuesAll(o)")
+@library.define("objectValuesAll(o)", ITSELF)
 def _values_all(run: Run, target: Any) -> list[Any]:
     return [member_later(target, name) for name in _names(run, target, hidden=True)]
 
 
-@library.define("objectKeysValues(o)")
+@library.define("objectKeysValues(o)", ITSELF)
 def _keys_values(run: Run, target: Any) -> list[Any]:
     return _pairs(target, _names(run, target, hidden=False))
 
 
-@library.define("objectKeysValuesAll(o)")
+@library.define("objectKeysValuesAll(o)", ITSELF)
 def _keys_values_all(run: Run, target: Any) -> list[Any]:
     return _pairs(target, _names(run, target, hidden=True))
 
@@ -95,14 +94,14 @@ def _pairs(target: _Object, names: list[str]) -> list[Any]:
     return [{"key": name, "value": member_later(target, name)} for name in names]
 
 
-@library.define("mapWithKey(func, obj)")
+@library.define("mapWithKey(func, obj)", ITSELF)
 def _map_with_key(run: Run, func: Any, target: Any) -> dict[str, Any]:
     function = expect(func, "function", "std.mapWithKey first param")
     names = _names(run, target, hidden=False)
     return {name: later(function, name, member_later(target, name)) for name in names}
 
 
-@library.define("objectRemoveKey(obj, key)")
+@library.define("objectRemoveKey(obj, key)", ITSELF)
 def _remove_key(run: Run, target: Any, key: Any) -> _Object:
     whole, gone = _object(target, "std.objectRemoveKey"), text_of(key, "std.objectRemoveKey")
     if type(whole) is dict:
@@ -114,26 +113,26 @@ def _remove_key(run: Run, target: Any, key: Any) -> _Object:
 # deep ones
 
 
-@library.define("mergePatch(lazy target, patch)")
+@library.define("mergePatch(lazy target, patch)", ITSELF)
 def merge_patch(run: Run, target: Any, patch: Any) -> Any:
     """RFC 7396."""
     if kind_of(patch) != "object":
         return patch
     found = force(target)
     base: _Object = found if kind_of(found) == "object" else {}
-    run.charge(length_of(patch) + length_of(base))
-    names = member_names(patch, hidden=False)
-    gone = {name for name in names if member(patch, name) is None}
-    all_names = sorted({*member_names(base, hidden=False), *names} - gone)
-    run.charge(len(all_names))
+    names = member_names(run, patch, hidden=False)
+    gone = {name for name in names if member(run, patch, name) is None}
+    merged = {*member_names(run, base, hidden=False), *names} - gone
+    run.charge_sort(merged)
+    all_names = sorted(merged)
     return {name: _merged(run, base, patch, name) for name in all_names}
 
 
 def _merged(run: Run, base: _Object, patch: _Object, name: str) -> Any:
-    if not has_member(patch, name, hidden=False):
+    if not has_member(run, patch, name, hidden=False):
         return member_later(base, name)
-    before = member_later(base, name) if has_member(base, name, hidden=False) else None
-    return Thunk(_merge_later, [run, before, member(patch, name)])
+    before = member_later(base, name) if has_member(run, base, name, hidden=False) else None
+    return Thunk(_merge_later, [run, before, member(run, patch, name)])
 
 
 def _merge_later(frame: Frame) -> Any:
@@ -141,7 +140,7 @@ def _merge_later(frame: Frame) -> Any:
     return merge_patch(run, force(before), patch)  # the interpreter asks for both, whatever they are
 
 
-@library.define("prune(a)")
+@library.define("prune(a)", ITSELF)
 def _prune(run: Run, value: Any) -> Any:
     return _pruned(run, value, 0)
 
@@ -160,7 +159,7 @@ def _pruned(run: Run, value: Any, depth: int) -> Any:
 
 def _pruned_members(run: Run, value: _Object, depth: int) -> Iterator[tuple[str, Any]]:
     for name in _names(run, value, hidden=False):
-        below = _pruned(run, member(value, name), depth + 1)
+        below = _pruned(run, member(run, value, name), depth + 1)
         if _is_content(below):
             yield name, below
 

@@ -3,6 +3,7 @@
 from functools import cmp_to_key
 from typing import Any
 
+from app.mapping.jsonnet.costs import ITSELF
 from app.mapping.jsonnet.operators import compare, equals
 from app.mapping.jsonnet.run import Run
 from app.mapping.jsonnet.std.folds import key_of
@@ -11,9 +12,9 @@ from app.mapping.jsonnet.std.library import Library, items_of, only_array
 library = Library()
 
 
-@library.define("sort(arr, lazy keyF=unbound)")
+@library.define("sort(arr, lazy keyF=unbound)", ITSELF)
 def _sort(run: Run, array: Any, key: Any) -> Any:
-    items = items_of(array)
+    items = items_of(run, array)
     count = len(items)
     if count <= 1:
         return array
@@ -26,9 +27,9 @@ def _sort(run: Run, array: Any, key: Any) -> Any:
     return [one for _, one in sorted(keyed, key=cmp_to_key(order))]
 
 
-@library.define("uniq(arr, lazy keyF=unbound)")
+@library.define("uniq(arr, lazy keyF=unbound)", ITSELF)
 def _uniq(run: Run, array: Any, key: Any) -> list[Any]:
-    items = items_of(array)
+    items = items_of(run, array)
     run.charge(2 * len(items))
     kept: list[Any] = items[:1]
     for one in items[1:]:
@@ -37,7 +38,7 @@ def _uniq(run: Run, array: Any, key: Any) -> list[Any]:
     return kept
 
 
-@library.define("set(arr, lazy keyF=unbound)")
+@library.define("set(arr, lazy keyF=unbound)", ITSELF)
 def _set(run: Run, array: Any, key: Any) -> list[Any]:
     return _uniq(run, _sort(run, array, key), key)
 
@@ -69,21 +70,21 @@ class _Walk:
         self.either += self.a[i:] + self.b[j:]
 
 
-@library.define("setUnion(a, b, lazy keyF=unbound)")
+@library.define("setUnion(a, b, lazy keyF=unbound)", ITSELF)
 def _union(run: Run, a: Any, b: Any, key: Any) -> list[Any]:
     return _Walk(run, a, b, key).either
 
 
-@library.define("setInter(a, b, lazy keyF=unbound)")
+@library.define("setInter(a, b, lazy keyF=unbound)", ITSELF)
 def _inter(run: Run, a: Any, b: Any, key: Any) -> list[Any]:
     return _Walk(run, a, b, key).both if only_array(a) else []
 
 
-@library.define("setDiff(a, b, lazy keyF=unbound)")
+@library.define("setDiff(a, b, lazy keyF=unbound)", ITSELF)
 def _diff(run: Run, a: Any, b: Any, key: Any) -> list[Any]:
     return _Walk(run, a, b, key).only_a if only_array(a) else []
 
 
-@library.define("setMember(lazy x, arr, lazy keyF=unbound)")
+@library.define("setMember(lazy x, arr, lazy keyF=unbound)", ITSELF)
 def _member(run: Run, wanted: Any, array: Any, key: Any) -> bool:
     return bool(_Walk(run, [wanted], array, key).both)

@@ -4,8 +4,9 @@ import string
 from typing import Any
 
 from app.errors import MappingFailed
+from app.mapping.jsonnet.costs import FREE, ITSELF, LOOKS, SIZES
 from app.mapping.jsonnet.kinds import expect, kind_of
-from app.mapping.jsonnet.limits import STRING_CHARACTERS_MAX
+from app.mapping.jsonnet.limits import CHARACTERS_PER_STEP, ELEMENTS_PER_STEP
 from app.mapping.jsonnet.operators import add, element, equals
 from app.mapping.jsonnet.outcomes import GaveUp
 from app.mapping.jsonnet.run import Run
@@ -21,6 +22,7 @@ _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 _BLANK = " \t\n\f\r\u0085\u00a0"
 _SURROGATES = range(0xD800, 0xE000)
 _CODEPOINTS = 0x110000
+_CHARACTERS_TO_LOOK_UP_PER_STEP = 4
 
 
 def text_of(value: Any, what: str) -> str:
@@ -29,18 +31,16 @@ def text_of(value: Any, what: str) -> str:
     return text
 
 
-@library.define("substr(str, from, len)")
-def _substr(run: Run, text: Any, begin: Any, length: Any) -> str:
+@library.define("substr(str, from, len)", ITSELF)
+def _substr(_run: Run, text: Any, begin: Any, length: Any) -> str:
     whole = text_of(text, "std.substr")
     at, count = int(number_of(begin, "std.substr")), int(number_of(length, "std.substr"))
     if at < 0 or count < 0:
         raise MappingFailed("substr parameters should be greater than zero")
-    found = whole[at : at + count]
-    run.charge_text(len(found))
-    return found
+    return whole[at : at + count]
 
 
-@library.define("startsWith(a, b)")
+@library.define("startsWith(a, b)", LOOKS)
 def _starts_with(run: Run, whole: Any, part: Any) -> bool:
     if length_of(whole) < length_of(part):
         return False
@@ -48,7 +48,7 @@ def _starts_with(run: Run, whole: Any, part: Any) -> bool:
     return type(part) is str and text_of(whole, "std.startsWith").startswith(part)
 
 
-@library.define("endsWith(a, b)")
+@library.define("endsWith(a, b)", LOOKS)
 def _ends_with(run: Run, whole: Any, part: Any) -> bool:
     if length_of(whole) < length_of(part):
         return False
@@ -62,43 +62,48 @@ def _strip(run: Run, text: Any, chars: Any, *, left: bool, right: bool) -> str:
         return whole
     chars = force(chars)
     if type(chars) is list:
+        run.charge(len(chars))
         chars = "".join([one for at in range(len(chars)) if type(one := element(chars, at)) is str and len(one) == 1])
     if type(chars) is not str:
         raise MappingFailed("std.member first argument must be an array or a string")
-    run.charge_text(len(whole))
+    if not chars:
+        return whole
+    run.charge(len(chars) // _CHARACTERS_TO_LOOK_UP_PER_STEP)
+    unlike = "".join(dict.fromkeys(chars))
+    run.charge((1 + len(unlike)) * len(whole) // CHARACTERS_PER_STEP)  # each is looked for in all of them
     if left:
-        whole = whole.lstrip(chars) if chars else whole
-    return whole.rstrip(chars) if right and chars else whole
+        whole = whole.lstrip(unlike)
+    return whole.rstrip(unlike) if right else whole
 
 
-@library.define("stripChars(str, lazy chars)")
+@library.define("stripChars(str, lazy chars)", ITSELF)
 def _strip_chars(run: Run, text: Any, chars: Any) -> str:
     return _strip(run, text, chars, left=True, right=True)
 
 
-@library.define("lstripChars(str, lazy chars)")
+@library.define("lstripChars(str, lazy chars)", ITSELF)
 def _lstrip_chars(run: Run, text: Any, chars: Any) -> str:
     return _strip(run, text, chars, left=True, right=False)
 
 
-@library.define("rstripChars(str, lazy chars)")
+@library.define("rstripChars(str, lazy chars)", ITSELF)
 def _rstrip_chars(run: Run, text: Any, chars: Any) -> str:
     return _strip(run, text, chars, left=False, right=True)
 
 
-@library.define("trim(str)")
+@library.define("trim(str)", ITSELF)
 def _trim(run: Run, text: Any) -> str:
     return _strip(run, text, _BLANK, left=True, right=True)
 
 
-@library.define("stringChars(str)")
+@library.define("stringChars(str)", ITSELF)
 def _string_chars(run: Run, text: Any) -> list[str]:
     whole = only_text(text)
     run.charge(len(whole))
     return list(whole)
 
 
-@library.define("codepoint(str)")
+@library.define("codepoint(str)", FREE)
 def _codepoint(_run: Run, text: Any) -> float:
     one = text_of(text, "std.codepoint")
     if len(one) != 1:
@@ -106,7 +111,7 @@ def _codepoint(_run: Run, text: Any) -> float:
     return float(ord(one))
 
 
-@library.define("char(n)")
+@library.define("char(n)", FREE)
 def _char(_run: Run, number: Any) -> str:
     return char_of(number_of(number, "std.char"))
 
@@ -143,7 +148,7 @@ def _digit(letter: str) -> int:
     return ord(letter) - ord("A") + 10 if letter >= "A" else ord(letter) - ord("0")
 
 
-@library.define("parseInt(str)")
+@library.define("parseInt(str)", ITSELF)
 def _parse_int(run: Run, text: Any) -> float:
     digits = text_of(text, "std.parseInt")
     if digits in {"", "-"}:
@@ -151,7 +156,7 @@ def _parse_int(run: Run, text: Any) -> float:
     return -_natural(run, digits[1:], 10) if digits[0] == "-" else _natural(run, digits, 10)
 
 
-@library.define("parseOctal(str)")
+@library.define("parseOctal(str)", ITSELF)
 def _parse_octal(run: Run, text: Any) -> float:
     digits = text_of(text, "std.parseOctal")
     if not digits:
@@ -159,7 +164,7 @@ def _parse_octal(run: Run, text: Any) -> float:
     return _natural(run, digits, 8)
 
 
-@library.define("parseHex(str)")
+@library.define("parseHex(str)", ITSELF)
 def _parse_hex(run: Run, text: Any) -> float:
     digits = text_of(text, "std.parseHex")
     if not digits:
@@ -174,17 +179,18 @@ def _cut(run: Run, text: Any, separator: Any, splits: int, *, from_right: bool =
     whole, by = text_of(text, "std.split"), text_of(separator, "std.split")
     if not by:
         raise MappingFailed("std.splitLimit second parameter must have length 1 or greater, got 0")
+    run.charge_search(whole, by)
     run.charge(whole.count(by))
-    run.charge_text(len(whole))
+    run.charge_search(whole, by)
     return whole.rsplit(by, splits) if from_right else whole.split(by, splits)
 
 
-@library.define("split(str, c)")
+@library.define("split(str, c)", ITSELF)
 def _split(run: Run, text: Any, separator: Any) -> list[str]:
     return _cut(run, text, separator, -1)
 
 
-@library.define("splitLimit(str, c, maxsplits)")
+@library.define("splitLimit(str, c, maxsplits)", ITSELF)
 def _split_limit(run: Run, text: Any, separator: Any, splits: Any) -> list[str]:
     count = int(number_of(splits, "std.splitLimit"))
     if text == "" and separator == "":
@@ -192,70 +198,74 @@ def _split_limit(run: Run, text: Any, separator: Any, splits: Any) -> list[str]:
     return _cut(run, text, separator, count)
 
 
-@library.define("splitLimitR(str, c, maxsplits)")
+@library.define("splitLimitR(str, c, maxsplits)", ITSELF)
 def _split_limit_r(run: Run, text: Any, separator: Any, splits: Any) -> list[str]:
     limit = number_of(splits, "std.splitLimitR")
     return _cut(run, text, separator, int(limit), from_right=limit != -1)
 
 
-@library.define("strReplace(str, from, to)")
+@library.define("strReplace(str, from, to)", ITSELF)
 def _str_replace(run: Run, text: Any, old: Any, new: Any) -> str:
     whole, gone, put = (text_of(value, "std.strReplace") for value in (text, old, new))
     if not gone:
         raise MappingFailed("'from' string must not be zero length.")
-    run.charge_text(len(whole))
+    run.charge_search(whole, gone)
     count = whole.count(gone)
-    length = len(whole) + count * (len(put) - len(gone))
-    if length > STRING_CHARACTERS_MAX:
-        raise GaveUp
-    run.charge_text(length)
+    run.charge(count // ELEMENTS_PER_STEP)
+    run.charge_text(len(whole) + count * (len(put) - len(gone)))
+    run.charge_search(whole, gone)
     return whole.replace(gone, put)
 
 
-@library.define("asciiUpper(str)")
+@library.define("asciiUpper(str)", SIZES)
 def _ascii_upper(run: Run, text: Any) -> str:
     whole = text_of(text, "std.asciiUpper")
-    run.charge_text(len(whole))
+    if whole.isascii():
+        return whole.upper()
+    run.charge(len(whole) // _CHARACTERS_TO_LOOK_UP_PER_STEP)
     return whole.translate(_UPPER)
 
 
-@library.define("asciiLower(str)")
+@library.define("asciiLower(str)", SIZES)
 def ascii_lower(run: Run, text: Any) -> str:
     """Small letters for those of ASCII."""
     whole = text_of(text, "std.asciiLower")
-    run.charge_text(len(whole))
+    if whole.isascii():
+        return whole.lower()
+    run.charge(len(whole) // _CHARACTERS_TO_LOOK_UP_PER_STEP)
     return whole.translate(_LOWER)
 
 
-@library.define("equalsIgnoreCase(str1, str2)")
+@library.define("equalsIgnoreCase(str1, str2)", ITSELF)
 def _equals_ignore_case(run: Run, a: Any, b: Any) -> bool:
     return equals(run, ascii_lower(run, a), ascii_lower(run, b))
 
 
-@library.define("findSubstr(pat, str)")
+@library.define("findSubstr(pat, str)", ITSELF)
 def find_substr(run: Run, part: Any, whole: Any) -> list[float]:
     """Where a part begins, overlapping or not."""
     wanted, text = text_of(part, "findSubstr"), text_of(whole, "findSubstr")
     places: list[float] = []
-    run.charge_text(len(text))
+    run.charge_search(text, wanted)
     at = text.find(wanted) if wanted else -1
     while at >= 0:
-        run.charge(1 + len(wanted) // 8)
+        run.charge(1 + len(wanted) // ELEMENTS_PER_STEP)  # each search prepares itself anew
         places.append(float(at))
         at = text.find(wanted, at + 1)
     return places
 
 
-@library.define("resolvePath(f, r)")
+@library.define("resolvePath(f, r)", ITSELF)
 def _resolve_path(run: Run, path: Any, relative: Any) -> str:
     folders = _cut(run, path, "/", -1)[:-1]
-    return "/".join([*folders, text_of(relative, "std.resolvePath")]) if relative is not None else "/".join(folders)
+    parts = folders if relative is None else [*folders, text_of(relative, "std.resolvePath")]
+    return _join_texts(run, "/", parts)
 
 
 # joining
 
 
-@library.define("join(sep, arr)")
+@library.define("join(sep, arr)", ITSELF)
 def join(run: Run, separator: Any, array: Any) -> Any:
     """Strings to a string, arrays to an array; null is left out."""
     if type(separator) is not list and type(separator) is not str:
@@ -272,7 +282,7 @@ def join(run: Run, separator: Any, array: Any) -> Any:
 
 
 def _join_texts(run: Run, separator: str, parts: list[str]) -> str:
-    run.charge_text(sum(map(len, parts)) + len(separator) * len(parts))
+    run.charge_joined(parts, len(separator) * len(parts))
     return separator.join(parts)
 
 
@@ -286,45 +296,48 @@ def _join_arrays(run: Run, separator: list[Any], parts: list[list[Any]]) -> list
     return joined
 
 
-@library.define("lines(arr)")
+@library.define("lines(arr)", ITSELF)
 def _lines(run: Run, array: Any) -> Any:
     return join(run, "\n", add(run, array, [""]))
 
 
-@library.define("deepJoin(arr)")
+@library.define("deepJoin(arr)", ITSELF)
 def deep_join(run: Run, value: Any) -> str:
     """All strings of nested arrays, one after the other."""
     if type(value) is str:
         return value
     if type(value) is not list:
         raise MappingFailed("Expected string or array")
-    run.charge(len(value))
+    run.charge(2 * len(value))
     return _join_texts(run, "", [deep_join(run, element(value, at)) for at in range(len(value))])
 
 
 # for other languages
 
 
-@library.define("escapeStringBash(str_)")
+def _replaced(run: Run, text: str, letter: str, escape: str) -> str:
+    count = text.count(letter)
+    run.charge(count // ELEMENTS_PER_STEP)
+    run.charge_text(len(text) + count * len(escape))
+    return text.replace(letter, escape)
+
+
+@library.define("escapeStringBash(str_)", ITSELF)
 def _escape_bash(run: Run, value: Any) -> str:
-    text = to_text(value, run)
-    run.charge_text(len(text) + 4 * text.count("'"))
-    return "'" + text.replace("'", "'\"'\"'") + "'"
+    return "'" + _replaced(run, to_text(value, run), "'", "'\"'\"'") + "'"
 
 
-@library.define("escapeStringDollars(str_)")
+@library.define("escapeStringDollars(str_)", ITSELF)
 def _escape_dollars(run: Run, value: Any) -> str:
-    text = to_text(value, run)
-    run.charge_text(2 * len(text))
-    return text.replace("$", "$$")
+    return _replaced(run, to_text(value, run), "$", "$$")
 
 
-_XML_LONGEST = 6
-_XML = str.maketrans({"<": "&lt;", ">": "&gt;", "&": "&amp;", '"': "&quot;", "'": "&apos;"})
+_XML = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&apos;"}  # & first: the others bring new ones
 
 
-@library.define("escapeStringXML(str_)")
+@library.define("escapeStringXML(str_)", ITSELF)
 def _escape_xml(run: Run, value: Any) -> str:
     text = to_text(value, run)
-    run.charge_text(_XML_LONGEST * len(text))
-    return text.translate(_XML)
+    for letter, escape in _XML.items():
+        text = _replaced(run, text, letter, escape)
+    return text
