@@ -17,11 +17,18 @@ settings.load_profile("forebay")
 
 
 @pytest.fixture(scope="session")
-def postgresql() -> Iterator[PostgresqlServer]:
+def postgresql_server() -> Iterator[PostgresqlServer]:
     with TemporaryDirectory(prefix="forebay-postgresql-", ignore_cleanup_errors=True) as directory:
         server = PostgresqlServer(Path(directory))
         yield server
         server.stop()
+
+
+@pytest.fixture
+def postgresql(postgresql_server: PostgresqlServer) -> Iterator[PostgresqlServer]:
+    """A server whose databases go with the test."""
+    yield postgresql_server
+    postgresql_server.drop_databases()
 
 
 @pytest.fixture(scope="session")

