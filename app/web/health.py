@@ -32,7 +32,13 @@ async def ready(doors: Doors, request: web.Request) -> web.Response:
 async def index(doors: Doors, request: web.Request) -> web.Response:
     """`GET /`: what is here."""
     del request
-    urls = {"buffer": "/v1", "health": "/health-check", "ready": "/ready", "metrics": "/metrics"}
+    urls = {
+        "buffer": "/v1",
+        "documentation": "/v1/documentation/",
+        "health": "/health-check",
+        "ready": "/ready",
+        "metrics": "/metrics",
+    }
     return _json(HTTPStatus.OK, {"product": "forebay", **{name: doors.public_url + url for name, url in urls.items()}})
 
 

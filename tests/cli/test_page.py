@@ -1,20 +1,17 @@
-"""The page of the command line is true: its table is what --help says, and its commands run."""
+"""The page of the command line is true: its table is what --help says.
 
-import os
-import subprocess
-import sys
+Its commands are run in tests/docs/test_pages.py.
+"""
+
 from collections.abc import Iterator
-from pathlib import Path
 
 import click
 
 from app.main import main
-from tests.cli.serving import ROOT, Serving
 from tests.docs.pages import DOCS, blocks, rows
 
 PAGE = DOCS / "cli.md"
 EVERYWHERE = {"--url", "--token", "--admin-token", "--json"}
-PASTE_TIMEOUT_S = 300
 
 
 def commands(command: click.Command, *path: str) -> Iterator[tuple[str, click.Command]]:
@@ -53,24 +50,3 @@ def test_the_page_shows_every_command_at_work() -> None:
     shown = "\n".join(blocks(PAGE, "sh"))
     not_shown = [path for path, _ in commands(main) if f"forebay {path}" not in shown]
     assert not_shown == ["serve"]
-
-
-def test_the_page_works_when_it_is_pasted(server: Serving, tmp_path: Path) -> None:
-    command = tmp_path / "forebay"
-    command.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m app.main "$@"\n')
-    command.chmod(0o755)
-    done = subprocess.run(  # noqa: S603 -- our own page
-        ["/bin/bash", "-eu", "-o", "pipefail", "-c", "\n".join(blocks(PAGE, "sh"))],
-        check=False,
-        env={**os.environ, **server.environment, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=PASTE_TIMEOUT_S,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "sku\tA-1" in done.stdout
-    assert "shop\torders\t\t\t\t3\t0\t2\t1\t0" in done.stdout
-    assert "mapped by orders" in done.stdout
-    assert "came again  1" in done.stdout
-    assert "fit now     1" in done.stdout

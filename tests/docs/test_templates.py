@@ -13,7 +13,7 @@ from app.model.event import Event
 from tests.docs.pages import DOCS, blocks
 from tests.mapping.differential.compare import an_oracle
 
-PAGE = DOCS / "templates.md"
+PAGE, BUFFER = DOCS / "templates.md", DOCS / "apis" / "buffer.md"
 (BODY,) = blocks(PAGE, "json")
 EVENT = Event(
     "r",
@@ -32,6 +32,18 @@ ABOUT_THE_EVENT = re.compile(r"\b(Ip|Now|Header|Headers|HeaderStr|currentDatetim
 @pytest.mark.parametrize(("example", "value"), EXAMPLES, ids=[example for example, _ in EXAMPLES])
 def test_an_example_gives_what_the_page_says(example: str, value: str) -> None:
     assert compile_program(Template(example)).run(Arrived(EVENT, "")) == value
+
+
+def test_a_value_of_a_form_is_read_as_the_page_of_the_buffer_api_says() -> None:
+    found = re.search(
+        r"A form's brackets .* of `(.+?)`, `(.+?)` gives `(.+?)` and `(.+?)` gives `(.+?)`", BUFFER.read_text()
+    )
+    assert found
+    form, bracket, of_bracket, plain, of_plain = found.groups()
+    headers = (("Content-Type", "application/x-www-form-urlencoded"),)
+    event = Event("r", EVENT.arrival_us, EVENT.ip, headers, form.encode())
+    for program, value in ((bracket, of_bracket), (plain, of_plain)):
+        assert compile_program(Template(program)).run(Arrived(event, "")) == value
 
 
 def test_the_interpreter_gives_the_same() -> None:

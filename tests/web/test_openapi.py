@@ -107,6 +107,7 @@ async def test_the_document_is_served_before_the_service_is_ready(client, house,
 async def test_the_index_says_where_the_documentation_is(client) -> None:
     index = await (await client.get("/v1")).json()
     assert index == {"api": "buffer", "documentation": f"{PUBLIC_URL}/v1/documentation"}
+    assert (await (await client.get("/")).json())["documentation"] == f"{PUBLIC_URL}/v1/documentation/"
 
 
 async def test_the_page_is_found_with_and_without_its_slash(client) -> None:
