@@ -4,13 +4,16 @@ import logging
 import os
 import socket
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import quote
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.errors import SettingInvalid
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 logger = logging.getLogger(__name__)
 
@@ -104,6 +107,8 @@ class Settings(BaseSettings):
         return {**values, **{name: values.get(name) or default for name, default in defaults.items()}}
 
 
+_NO_NUMBER = frozenset({"int_parsing", "int_from_float", "float_parsing"})
+_UNITS = {"_S": "seconds", "_BYTES": "bytes", "_BYTES_MAX": "bytes"}
 OF_COMMANDS = frozenset({"FOREBAY_URL", "FOREBAY_TOKEN"})  # read by app/cli, no setting of a worker
 
 
@@ -122,5 +127,11 @@ def read_settings() -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = "_".join(str(part) for part in first["loc"]).upper().removeprefix("FOREBAY_")
-        message = first["msg"].removeprefix("Value error, ")
-        raise SettingInvalid(f"FOREBAY_{name}: {message}") from None
+        raise SettingInvalid(f"FOREBAY_{name}: {_said(name, first)}") from None
+
+
+def _said(name: str, error: "ErrorDetails") -> str:
+    if error["type"] not in _NO_NUMBER:
+        return error["msg"].removeprefix("Value error, ")
+    unit = next((f"{unit}, as " for ending, unit in _UNITS.items() if name.endswith(ending)), "")
+    return f"must be {unit}a plain number"

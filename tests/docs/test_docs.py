@@ -38,7 +38,7 @@ NO_LIMITS = {
     "BATCH_OVERHEAD_BYTES": "an estimate: what a batch takes beside its records",
 }
 
-_UNITS = {"": 1, "MiB": 2**20, "GiB": 2**30, "s": 1, "h": 3600, "d": 24 * 3600}
+_UNITS = {"": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "s": 1, "h": 3600, "d": 24 * 3600}
 
 
 def value_of(text: str) -> object:
@@ -69,6 +69,29 @@ def test_the_table_of_settings_has_every_setting_with_its_default(
     assert said == {
         f"FOREBAY_{name.upper()}": default_of(name, tmp_path / "data") for name in sorted(Settings.model_fields)
     }
+
+
+def bounds_of(text: str) -> dict[str, float]:
+    """Bounds as the table of settings writes them: `1 to 256`, `at least 1 MiB`, `above 0, to 60 s`."""
+    found = re.fullmatch(r"(?:(above )|at least )?([\d.]+(?: [KMG]iB)?)(?:,? to ([\d.]+(?: \w+)?))?", text)
+    assert found, text
+    above, least, most = found.groups()
+    bounds = {"gt" if above else "ge": value_of(least)}
+    return bounds | ({"le": value_of(most)} if most else {})
+
+
+def test_the_table_of_settings_has_the_bounds_that_are_checked() -> None:
+    said = {row[0].strip("`"): bounds_of(row[2]) for row in rows(OPERATIONS, "Settings") if row[2]}
+    checked = {
+        f"FOREBAY_{name.upper()}": {
+            bound: value
+            for part in field.metadata
+            for bound in ("gt", "ge", "lt", "le")
+            if (value := getattr(part, bound, None)) is not None
+        }
+        for name, field in Settings.model_fields.items()
+    }
+    assert said == {name: bounds for name, bounds in checked.items() if bounds}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
