@@ -9,32 +9,28 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from secrets import token_hex
 from typing import Any, NamedTuple
 
-import msgspec
 from faust.types import TP
 
 from agents.announcer import Announcer
 from agents.keep_definitions import DefinitionsKeeper
-from agents.partition_claims import PartitionClaims, Place
+from agents.partition_claims import PartitionClaims
 from agents.partition_cuts import PartitionCuts
 from agents.patience import until_done
+from agents.routing import read_packs, route
 from agents.worker import worker_fault
 from app import clock
 from app.claims.index import OpenIndex
 from app.crash import CrashPoints
 from app.destinations.base import Watermark
 from app.errors import LoadFailed, LogCorrupt, LogFailed, StagingFailed
-from app.mapping.arrived import Arrived
 from app.mapping.base import RowMapper
 from app.model.cut import Cut
 from app.model.dead_letter import encode_dead_letters
-from app.model.event import Event, EventIds, Pack, Position, decode_pack
 from app.model.export import Export
-from app.model.receiver import Receiver
 from app.model.slice import Slice
 from app.model.staged import StagedFile
 from app.slicing.staging import Staging, delete_staged
@@ -76,15 +72,6 @@ class Lag(NamedTuple):
     messages: int
     seconds: float
     uncut: int
-
-
-@dataclass(slots=True)
-class Wanted:
-    """The events of a stretch that one export wants."""
-
-    export: Export
-    arrived: list[Arrived]
-    placed: list[tuple[Position, Event]]
 
 
 class MappedPartition:
@@ -177,7 +164,7 @@ class MappedPartition:
         start, end = await log.bounds(self._tp)
         for offset in range(end - 1, max(start, self.cuts.end) - 1, -1):
             run = await log.read(self._tp, offset, bytes_max=1)
-            arrivals = [event.arrival_us for _, pack in _packs(run.records, self._where) for event in pack.events]
+            arrivals = [event.arrival_us for _, pack in read_packs(run.records, self._where) for event in pack.events]
             if arrivals:
                 return max(arrivals)
         return 0
@@ -273,7 +260,7 @@ class MappedPartition:
 
     async def _map(self, records: Sequence[Record]) -> bool:
         """Whether the records are mapped now; not if another owner has cut meanwhile (see `_cut`)."""
-        packs = _packs(records, self._where)
+        packs = read_packs(records, self._where)
         await self._room.keeper.reached(max((pack.revision for _, pack in packs), default=0))
         repeats = await self.claims.repeats(packs)
         if not await self._follow_definitions(records[0].offset):  # nothing may come between it and the routing
@@ -282,9 +269,11 @@ class MappedPartition:
         self._uncut.flush.update(uid for _, pack in packs for uid in pack.flush)
         if not packs:
             return True
-        wanted = self._route(packs, repeats)
-        results = await asyncio.gather(*(self._room.mapper_of(one.export).map(one.arrived) for one in wanted))
-        for one, mapped in zip(wanted, results, strict=True):
+        log_id = self.cuts.fold.log_id_at(packs[0][0])
+        routed = route(packs, repeats, log_id, self.partition, self._room.keeper.receivers.by_uid)
+        self._uncut.count(routed.accepted, routed.deduplicated, routed.unrouted, routed.arrival_last_us)
+        results = await asyncio.gather(*(self._room.mapper_of(one.export).map(one.arrived) for one in routed.wanted))
+        for one, mapped in zip(routed.wanted, results, strict=True):
             self._uncut.keep(one.export, one.placed, mapped, self._room.now_us())
         return True
 
@@ -298,40 +287,6 @@ class MappedPartition:
                 return False
             self._revision = revision
         return True
-
-    def _route(self, packs: Sequence[tuple[int, Pack]], repeats: AbstractSet[Place]) -> list[Wanted]:
-        """Which export wants which events; counts on the way all that come for the first time. Nobody wants repeats."""
-        log_id = self.cuts.fold.log_id_at(packs[0][0])
-        by_uid = self._room.keeper.receivers.by_uid
-        accepted: dict[str, int] = {}
-        deduplicated: dict[str, int] = {}
-        unrouted: dict[str, int] = {}
-        wanted: dict[str, Wanted] = {}
-        last_us = 0
-        for offset, pack in packs:
-            ids = EventIds(log_id, self.partition, offset)
-            for index, event in enumerate(pack.events):
-                uid, replay = event.receiver, event.replay
-                last_us = max(last_us, event.arrival_us)
-                repeated = bool(repeats) and (offset, index) in repeats
-                exports = () if repeated else _exports_for(event, by_uid.get(uid))
-                if replay is None:
-                    accepted[uid] = accepted.get(uid, 0) + 1
-                    if repeated:
-                        deduplicated[uid] = deduplicated.get(uid, 0) + 1
-                    elif not exports:
-                        unrouted[uid] = unrouted.get(uid, 0) + 1
-                if not exports:
-                    continue
-                arrived = Arrived(event, ids.of(event.arrival_us, index) if replay is None else replay.event_id)
-                placed = Position(log_id, self.partition, offset, index), event
-                for export in exports:
-                    if export.uid not in wanted:
-                        wanted[export.uid] = Wanted(export, [], [])
-                    wanted[export.uid].arrived.append(arrived)
-                    wanted[export.uid].placed.append(placed)
-        self._uncut.count(accepted, deduplicated, unrouted, last_us)
-        return list(wanted.values())
 
     # cutting
 
@@ -472,25 +427,3 @@ class MappedPartition:
 def staged_folder(partition: int) -> str:
     """The folder of staging that holds what was staged for this partition of the events."""
     return f"{partition:03d}"
-
-
-def _packs(records: Iterable[Record], where: Mapping[str, object]) -> list[tuple[int, Pack]]:
-    packs = []
-    for record in records:
-        try:
-            packs.append((record.offset, decode_pack(record.value or b"")))
-        except (msgspec.MsgspecError, ValueError):  # invalid UTF-8 is a ValueError
-            text, there = (
-                "the message at offset %s of partition %s is no pack of events; it is passed over",
-                where["partition"],
-            )
-            logger.error(text, record.offset, there, extra={**where, "offset": record.offset})  # noqa: TRY400
-    return packs
-
-
-def _exports_for(event: Event, receiver: Receiver | None) -> Sequence[Export]:
-    if receiver is None:
-        return ()
-    if event.only_export:
-        return [export for export in receiver.exports if export.uid == event.only_export]
-    return receiver.exports

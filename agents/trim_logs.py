@@ -97,7 +97,7 @@ class Trimmer(Service):
 
     async def trim_loaded(self) -> None:
         """Delete cuts, announcements and flush commands whose slices are loaded."""
-        loaded = _loaded_by(await self._destination.watermarks(), self._keeper.receivers)
+        loaded = loaded_by(await self._destination.watermarks(), self._keeper.receivers)
         for _, mapped in self._mapped.opened():
             await mapped.cuts.trim_cuts(loaded)
         for _, buffered in self._buffered.opened():
@@ -118,7 +118,8 @@ class Trimmer(Service):
         return used_bytes > CROWDED_SHARE * self._log_bytes_max or self._free_bytes() < 2 * self._disk_reserve_bytes
 
 
-def _loaded_by(watermarks: list[Watermark], receivers: Receivers) -> Callable[[Slice], bool]:
+def loaded_by(watermarks: list[Watermark], receivers: Receivers) -> Callable[[Slice], bool]:
+    """Whether a slice is loaded, by these watermarks, or need not be: its export was deleted."""
     ends = {(mark.export, mark.log_id, mark.partition): mark.end for mark in watermarks}
 
     def loaded(part: Slice) -> bool:

@@ -25,7 +25,7 @@ from agents.keep_dead_letters import DeadLetterPartition, KeepingRoom
 from agents.keep_definitions import DefinitionsKeeper
 from agents.mapped_partition import CUT_PAUSE_US, MappedPartition, MappingRoom
 from agents.patience import until_done
-from agents.trim_logs import _loaded_by
+from agents.trim_logs import loaded_by
 from agents.upload_files import FiledPartition, LoadingRoom
 from app.crash import CrashPoints
 from app.dead_letters import DeadLetters
@@ -768,7 +768,7 @@ class World:
 
     async def _trim_one(self, worker: Worker, older_than_us: int) -> None:
         try:
-            loaded = _loaded_by(await worker.asides.watermarks(), worker.keeper.receivers)
+            loaded = loaded_by(await worker.asides.watermarks(), worker.keeper.receivers)
         except Retryable:
             return
         for consumer in list(worker.consumers.values()):
