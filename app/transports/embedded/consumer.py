@@ -15,7 +15,6 @@ from faust.types import TP, ConsumerMessage
 from mode import Seconds, want_seconds
 
 from app.errors import LogFailed
-from app.transports.bell import Bell
 from app.transports.delivery import DeliveringConsumer
 from app.transports.embedded import volume as volumes
 from app.transports.embedded.assignment import assign
@@ -42,7 +41,6 @@ class Consumer(DeliveringConsumer):
         """Mode's hook after the constructor."""
         self.on_delivery_init()
         self._cursors: dict[TP, Cursor] = {}
-        self._bell = Bell()
         self._rebalancing = asyncio.Lock()
         self._may_commit = True
         self._generation = 0
@@ -149,11 +147,6 @@ class Consumer(DeliveringConsumer):
     async def _seek(self, partition: TP, offset: int) -> None:
         self._go_to(partition, offset)
 
-    async def seek_wait(self, partitions: Mapping[TP, int]) -> None:
-        """Go on from these offsets."""
-        for tp, offset in partitions.items():
-            await self.seek(tp, offset)
-
     async def seek_to_beginning(self, *partitions: TP) -> None:
         """Go on from the first retained records."""
         for tp in partitions:
@@ -240,24 +233,6 @@ class Consumer(DeliveringConsumer):
 
     # -- delivery
 
-    def on_buffer_full(self, tp: TP) -> None:
-        """Nothing to do: room is looked for before each delivery."""
-
-    def on_buffer_drop(self, tp: TP) -> None:
-        """A stream's queue has room again."""
-        del tp
-        self._bell.ring()
-
-    def resume_partitions(self, tps: Iterable[TP]) -> None:
-        """Read these again."""
-        super().resume_partitions(tps)
-        self._bell.ring()
-
-    def resume_flow(self) -> None:
-        """Deliver again."""
-        super().resume_flow()
-        self._bell.ring()
-
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109  (Faust's)
         raise NotImplementedError  # the drain below has cursors instead
 
@@ -278,21 +253,18 @@ class Consumer(DeliveringConsumer):
             cursor = self._cursors.get(tp)
             if cursor is not None and tp in self._active_partitions and self.flow_active:
                 moved |= await self._have_turn(cursor)
-        if self._commit_every is not None and self._n_acked >= self._commit_every:
-            self._n_acked = 0
-            await self.commit()
+        await self._commit_if_due()
         return moved
 
     async def _have_turn(self, cursor: Cursor) -> bool:
-        queues = self._queues(cursor.tp)
-        has_room = bool(queues) and not any(queue.full() for queue in queues)
+        has_room = self._has_room(cursor.tp)
         if cursor.wants:
             self._read(cursor, has_room=has_room)
         if not (cursor.hand and has_room):
             return False
         self.app.monitor.track_tp_end_offset(cursor.tp, cursor.partition.next)
         for _ in range(1 if cursor.in_runs else TURN_MESSAGES):
-            if not cursor.hand or not self.flow_active or any(queue.full() for queue in queues):
+            if not cursor.hand or not self.flow_active or not self._has_room(cursor.tp):
                 break
             await self._deliver(cursor.tp, self._to_message(cursor.tp, cursor.hand.popleft()))
         return True

@@ -6,7 +6,7 @@ partitions whose streams have room, and hands over what was fetched of one as a 
 
 import logging
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, cast
 
 from aiokafka.errors import IllegalStateError, KafkaError
@@ -15,7 +15,6 @@ from faust.transport.drivers import aiokafka
 from faust.types import TP, ConsumerMessage
 
 from app.errors import LogCorrupt, LogFailed
-from app.transports.bell import Bell
 from app.transports.delivery import DeliveringConsumer
 from app.transports.log import Record, Run
 from app.transports.runs import run_topics
@@ -37,7 +36,6 @@ class Consumer(DeliveringConsumer, aiokafka.Consumer):
         self._seeks: dict[TP, int] = {}
         self._next: dict[TP, int] = {}  # what is to be fetched next
         self._hands: dict[TP, deque[ConsumerMessage]] = {}  # what was fetched and not yet delivered
-        self._bell = Bell()
 
     # -- positions
 
@@ -60,11 +58,6 @@ class Consumer(DeliveringConsumer, aiokafka.Consumer):
 
     async def _seek(self, partition: TP, offset: int) -> None:
         self._go_to(partition, offset)
-
-    async def seek_wait(self, partitions: Mapping[TP, int]) -> None:
-        """Go on from these offsets."""
-        for tp, offset in partitions.items():
-            await self.seek(tp, offset)
 
     async def seek_to_beginning(self, *partitions: TP) -> None:
         """Go on from the first retained records."""
@@ -131,24 +124,6 @@ class Consumer(DeliveringConsumer, aiokafka.Consumer):
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Faust's guesses about slow streams: a partition that waits for its destination is not stuck."""
 
-    def on_buffer_full(self, tp: TP) -> None:
-        """Nothing to do: room is looked for before each fetch."""
-
-    def on_buffer_drop(self, tp: TP) -> None:
-        """A stream's queue has room again."""
-        del tp
-        self._bell.ring()
-
-    def resume_partitions(self, tps: Iterable[TP]) -> None:
-        """Read these again."""
-        super().resume_partitions(tps)
-        self._bell.ring()
-
-    def resume_flow(self) -> None:
-        """Deliver again."""
-        super().resume_flow()
-        self._bell.ring()
-
     async def _drain_messages(self, fetcher: Any) -> None:
         """The fetcher's task: fetch and deliver for as long as the consumer runs."""
         try:
@@ -171,9 +146,7 @@ class Consumer(DeliveringConsumer, aiokafka.Consumer):
         moved = False
         for tp in roomy:
             moved |= await self._have_turn(tp)
-        if self._commit_every is not None and self._n_acked >= self._commit_every:
-            self._n_acked = 0
-            await self.commit()
+        await self._commit_if_due()
         return moved or bool(wanted)
 
     async def _fetch(self, wanted: set[TP]) -> None:
@@ -206,10 +179,6 @@ class Consumer(DeliveringConsumer, aiokafka.Consumer):
             self._hands[tp] = deque([self._run_message(run, generation)])
         else:
             self._hands[tp] = deque(self._to_message(tp, one) for one in records)
-
-    def _has_room(self, tp: TP) -> bool:
-        queues = self._queues(tp)
-        return bool(queues) and not any(queue.full() for queue in queues)
 
     async def _have_turn(self, tp: TP) -> bool:
         moved = False
