@@ -110,10 +110,10 @@ def items_of(run: Run, value: Any) -> list[Any]:
 
 
 def only_text(value: Any) -> str:
-    """A string. The interpreter may find a meaning in an array that stands in its place: it shall."""
+    """A string. The interpreter may find a meaning in something else that has a length: it shall."""
     if type(value) is str:
         return value
-    if type(value) is list:
+    if type(value) in {list, dict, Composed, Closure, Native}:
         raise GaveUp
     raise MappingFailed(f"expected a string, got {kind_of(value)}")
 
