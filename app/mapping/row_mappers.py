@@ -132,9 +132,9 @@ class TemplateMapper:
         return results
 
     def _rows(self, events: Sequence[Arrived], given_up: list[int]) -> Iterator[tuple[str, ...] | MappingFailed]:
-        getters = self._getters
+        getters, run = self._getters, self._run
         for at, arrived in enumerate(events):
-            self._run.begin(arrived)
+            run.begin(arrived)
             try:
                 row: tuple[str, ...] | MappingFailed = tuple([get(arrived) for get in getters])
             except MappingFailed as failure:
@@ -142,8 +142,8 @@ class TemplateMapper:
             except GaveUp:
                 given_up.append(at)
                 row = MappingFailed("the template is left to the interpreter")
-            self._run.end()
             yield row
+        run.end()
 
     def _static_failure(self, arrived: Arrived) -> MappingFailed | None:
         """What fails without a template is what is wrong, wherever it stands."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from app.mapping.jsonnet.limits import Allowance
+from app.mapping.jsonnet.limits import CHARACTERS_PER_STEP, Allowance
 
 Work = Callable[..., Any]
 
@@ -55,6 +55,7 @@ def metered(work: Work, cost: Cost) -> Work:
 def _pay_for_made(run: Allowance, value: Any) -> None:
     kind = type(value)
     if kind is str:
-        run.charge_text(len(value))
+        if len(value) > CHARACTERS_PER_STEP:
+            run.charge_text(len(value))
     elif kind is list or kind is dict:
         run.charge_copy(len(value))

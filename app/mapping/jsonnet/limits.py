@@ -33,9 +33,9 @@ class Allowance:
 
     def charge_text(self, characters: int) -> None:
         """Take what it costs to make so long a string, or to walk through it. Raises GaveUp."""
-        if characters > STRING_CHARACTERS_MAX:
+        self.left -= characters // CHARACTERS_PER_STEP
+        if self.left < 0 or characters > STRING_CHARACTERS_MAX:
             raise GaveUp
-        self.charge(characters // CHARACTERS_PER_STEP)
 
     def charge_joined(self, parts: Iterable[str], between: int = 0) -> None:
         """Take what it costs to join these, with so many characters between all of them. Raises GaveUp."""
@@ -48,7 +48,9 @@ class Allowance:
     def charge_sort(self, names: Collection[str]) -> None:
         """Take what it costs to put names in order. Raises GaveUp."""
         count = len(names)
-        self.charge(count * 2 + sum(map(len, names)) * count.bit_length() // CHARACTERS_PER_STEP)
+        self.left -= 1 + count * 2 + sum(map(len, names)) * count.bit_length() // CHARACTERS_PER_STEP
+        if self.left < 0:
+            raise GaveUp
 
     def charge_search(self, whole: str, part: str) -> None:
         """Take what it costs to look for all places of a part: in the worst case each is compared in full."""

@@ -8,7 +8,7 @@ import msgspec
 
 from app.errors import MappingFailed
 from app.mapping.jsonnet.doubles import NUMBERS, print_number
-from app.mapping.jsonnet.limits import DEPTH_MAX, ELEMENTS_PER_STEP, Allowance
+from app.mapping.jsonnet.limits import CHARACTERS_PER_STEP, DEPTH_MAX, Allowance
 from app.mapping.jsonnet.objects import Composed
 from app.mapping.jsonnet.outcomes import GaveUp
 from app.mapping.jsonnet.thunks import Thunk
@@ -18,16 +18,19 @@ _quoted = json.encoder.encode_basestring
 _plain_encoder = msgspec.json.Encoder(order="sorted")
 _PLAIN = frozenset({bool, type(None)})
 _WORD = 2**63
+_MEMBERS_PER_STEP = 2
 _CHEAP_CHARACTERS = 256
 _CONSTANTS = {None: "null", True: "true", False: "false"}
 
 
 def quote(run: Allowance, text: str) -> str:
     """As a JSON string, with escapes for all controls."""
-    run.charge_text(len(text))
-    quoted = _quoted(text)
-    if len(quoted) > _CHEAP_CHARACTERS:
+    if len(text) > _CHEAP_CHARACTERS:
+        run.charge_text(len(text))
+        quoted = _quoted(text)
         run.charge_text(len(quoted))
+    else:
+        quoted = _quoted(text)
     return _without_controls(run, quoted)
 
 
@@ -68,26 +71,29 @@ def to_text(value: Any, run: Allowance) -> str:
     return value if type(value) is str else _write(value, run, _PART, 0)
 
 
-def _is_plain(run: Allowance, value: Any, depth: int) -> bool:
+def _is_plain(run: Allowance, value: Any, depth: int) -> bool:  # noqa: C901 -- what a call a member would cost
     """Whether it is of a body, and all its numbers are written as they are kept. What it costs to write is paid."""
     if depth > DEPTH_MAX:
         raise GaveUp
-    members = value
-    if type(value) is dict:
-        members = value.values()
-        run.charge_sort(value)
-    run.charge(1 + len(members) // ELEMENTS_PER_STEP)
     characters = 0
-    for member in members:
+    for member in value.values() if type(value) is dict else value:
         kind = type(member)
         if kind is str:
             characters += len(member)
+        elif kind is dict or kind is list:
+            if not _is_plain(run, member, depth + 1):
+                return False
         elif kind is int:
             if not -_WORD < member < _WORD:
                 return False
-        elif kind not in _PLAIN and not (kind in {dict, list} and _is_plain(run, member, depth + 1)):
+        elif kind not in _PLAIN:
             return False
-    run.charge_text(characters)
+    if type(value) is dict:
+        for name in value:
+            characters += len(name)
+    run.left -= 1 + len(value) // _MEMBERS_PER_STEP + characters // CHARACTERS_PER_STEP
+    if run.left < 0:
+        raise GaveUp
     return True
 
 

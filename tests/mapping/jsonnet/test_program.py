@@ -130,6 +130,11 @@ def test_a_fault_of_ours_is_told_and_left_to_the_interpreter(arrived, caplog):
     assert "ZeroDivisionError" in caplog.text
 
 
+def test_as_many_splits_as_one_likes(value):
+    for count in ("1e300", "-1e300", "5"):
+        assert value(f"std.splitLimit('a,b,c', ',', {count})") == '["a","b","c"]'
+
+
 def test_what_nobody_asks_for_is_not_computed(value):
     assert value("local a = error 'no'; [error 'no', 1][1]") == "1"
     assert value("{ a: error 'no', b: 1 }.b") == "1"

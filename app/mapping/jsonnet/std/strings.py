@@ -182,6 +182,7 @@ def _cut(run: Run, text: Any, separator: Any, splits: int, *, from_right: bool =
     run.charge_search(whole, by)
     run.charge(whole.count(by))
     run.charge_search(whole, by)
+    splits = max(-1, min(splits, len(whole)))  # C takes no larger ones
     return whole.rsplit(by, splits) if from_right else whole.split(by, splits)
 
 
