@@ -7,12 +7,12 @@ from typing import Any
 from faust.types import TP
 from mode import Service
 
+from agents.filed_partition import FiledPartition
 from agents.flush_buffers import BufferedPartition
 from agents.keep_dead_letters import DeadLetterPartition
 from agents.keep_definitions import DefinitionsKeeper
 from agents.mapped_partition import MappedPartition
 from agents.sweep_staging import SWEEP_EVERY_S, StagingSweeper
-from agents.upload_files import FiledPartition
 from agents.worker import OwnedPartitions
 from app import clock
 from app.destinations.base import Watermark

@@ -13,13 +13,15 @@ import msgspec
 from mode import Service
 from pydantic import SecretStr
 
+from agents.filed_partition import FiledPartition
 from agents.flush_buffers import BufferedPartition, BufferingRoom, Ticker, flush_buffers
 from agents.keep_dead_letters import DeadLetterPartition, KeepingRoom, keep_dead_letters
 from agents.keep_definitions import DefinitionsKeeper, TaskRunner, keep_definitions
+from agents.loader import LoadingRoom
 from agents.map_events import Cutter, map_events
 from agents.mapped_partition import MappedPartition, MappingRoom
 from agents.trim_logs import Trimmer
-from agents.upload_files import FiledPartition, LoadingRoom, upload_files
+from agents.upload_files import upload_files
 from agents.worker import OwnedPartitions
 from app.admin_token import kept_admin_token
 from app.claims.rocks import RocksClaimIndex

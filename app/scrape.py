@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, NamedTuple, TypeVar
 
+from agents.filed_partition import FiledPartition, WaitingFiles
 from agents.flush_buffers import BufferedPartition
 from agents.keep_dead_letters import DeadLetterPartition
 from agents.mapped_partition import Lag, MappedPartition
-from agents.upload_files import FiledPartition, WaitingFiles
 from agents.worker import OwnedPartitions
 from app.clock import US_PER_S, now_us
 from app.errors import LogFailed

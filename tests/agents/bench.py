@@ -5,11 +5,12 @@ from typing import Any
 
 from faust.types import TP
 
+from agents.filed_partition import FiledPartition
 from agents.flush_buffers import BufferedPartition, BufferingRoom
 from agents.keep_dead_letters import DeadLetterPartition, KeepingRoom
 from agents.keep_definitions import DefinitionsKeeper
+from agents.loader import LoadingRoom
 from agents.mapped_partition import MappedPartition, MappingRoom
-from agents.upload_files import FiledPartition, LoadingRoom
 from app.crash import CrashPoints
 from app.dead_letters import DeadLetters
 from app.destinations.thread import DestinationThread

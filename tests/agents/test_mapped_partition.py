@@ -2,8 +2,8 @@ import asyncio
 
 import pytest
 
+from agents.loader import load_slice
 from agents.mapped_partition import CUT_PAUSE_US
-from agents.upload_files import _load_slice
 from app.clock import now_us
 from app.destinations.base import Load
 from app.errors import Retryable
@@ -898,5 +898,5 @@ def unique(slices):
 def load(bench: Bench, slices) -> None:
     """As the loader would, in one file for each export."""
     for uid in {part.export for part in slices}:
-        parts = [_load_slice(bench.staging, part) for part in unique(slices) if part.export == uid]
+        parts = [load_slice(bench.staging, part) for part in unique(slices) if part.export == uid]
         bench.destination.load(Load(uid, a_mapping(uid), an_export_token(), parts))

@@ -20,13 +20,14 @@ from typing import Any
 import msgspec
 from faust.types import TP
 
+from agents.filed_partition import FiledPartition
 from agents.flush_buffers import BufferedPartition, BufferingRoom
 from agents.keep_dead_letters import DeadLetterPartition, KeepingRoom
 from agents.keep_definitions import DefinitionsKeeper
+from agents.loader import LoadingRoom
 from agents.mapped_partition import CUT_PAUSE_US, MappedPartition, MappingRoom
 from agents.patience import until_done
 from agents.trim_logs import loaded_by
-from agents.upload_files import FiledPartition, LoadingRoom
 from app.crash import CrashPoints
 from app.dead_letters import DeadLetters
 from app.destinations.base import Load, Watermark
