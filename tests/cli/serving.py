@@ -1,6 +1,7 @@
 """The server that the commands talk to."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -26,13 +27,20 @@ class Serving(NamedTuple):
         return {"FOREBAY_URL": self.url, "FOREBAY_API_TOKEN": TOKEN, "FOREBAY_DATA_DIR": str(self.data_dir)}
 
     def start(self, *arguments: str, **options: Any) -> "subprocess.Popen[str]":
-        """A command in a process of its own."""
-        return subprocess.Popen(  # noqa: S603 -- our own command
-            [sys.executable, "-m", "app.main", *arguments],
-            cwd=ROOT,
-            env={**os.environ, **self.environment},
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            **options,
-        )
+        """A command in a process of its own, which a SIGINT ends: also when the tests are a shell's background job.
+
+        Such a job ignores SIGINT, and what it starts inherits that; a handler is not inherited.
+        """
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            return subprocess.Popen(  # noqa: S603 -- our own command
+                [sys.executable, "-m", "app.main", *arguments],
+                cwd=ROOT,
+                env={**os.environ, **self.environment},
+                text=True,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                **options,
+            )
+        finally:
+            signal.signal(signal.SIGINT, before)
