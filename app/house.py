@@ -38,6 +38,7 @@ from app.mapping.arrived import Arrived
 from app.mapping.engines import check_template
 from app.mapping.evaluated import Evaluator
 from app.mapping.mappers import Mappers
+from app.mapping.watchdog import Watchdog
 from app.model.column import Template
 from app.model.event import Event, EventIds
 from app.model.export import Export
@@ -91,7 +92,8 @@ class House(Service):
             event_deadline_s=settings.template_deadline_s,
             memory_bytes_max=settings.template_memory_bytes_max,
         )
-        self._mappers = Mappers(self._evaluator)
+        self._watchdog = Watchdog(settings.data_dir)
+        self._mappers = Mappers(self._evaluator, self._watchdog)
         self._trials = Trials()
         self._door_tally, self._cut_tally, self._load_tally = DoorTally(), CutTally(), LoadTally()
 
@@ -191,6 +193,7 @@ class House(Service):
         """Close what was opened, when everything that uses it has stopped."""
         await self._forwarder.close()
         await self._evaluator.close()
+        self._watchdog.close()
         await self._loads.close()
         await self._asides.close()
 

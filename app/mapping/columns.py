@@ -1,5 +1,7 @@
 """The Buffer API's columns: events in, rows out."""
 
+from contextlib import AbstractContextManager, nullcontext
+
 from app.errors import MappingFailed
 from app.mapping.account import Account
 from app.mapping.arrived import Arrived
@@ -14,19 +16,31 @@ from app.model.column import Column, ColumnType, PathValue
 from app.model.mapping import Mapping
 
 
-def make_ready(mapping: Mapping, evaluator: TemplateEvaluator, account: Account | None = None) -> RowMapper:
-    """Make a mapping ready: each template compiled if it can be. What its templates waste goes to the account."""
+def make_ready(
+    mapping: Mapping,
+    evaluator: TemplateEvaluator,
+    account: Account | None = None,
+    watch: AbstractContextManager[None] | None = None,
+    *,
+    compiles: bool = True,
+) -> RowMapper:
+    """Make a mapping ready: each template compiled if it can be. What its templates waste goes to the account.
+
+    The watch is entered whenever what is compiled computes.
+    """
     account = account or Account("a mapping")
     columns = mapping.columns
     if all(column.type is not ColumnType.TEMPLATE for column in columns):
         return StaticMapper([_static_getter(column) for column in columns])
     static = [None if column.type is ColumnType.TEMPLATE else _static_getter(column) for column in columns]
     interpreted = EvaluatedMapper(columns, static, evaluator, account)
+    if not compiles:
+        return interpreted
     run = Run()
     getters = [_compiled_getter(column, run) or getter for column, getter in zip(columns, static, strict=True)]
     if all(getter is None for getter, known in zip(getters, static, strict=True) if known is None):
         return interpreted
-    return TemplateMapper(columns, getters, evaluator, interpreted, account, run)
+    return TemplateMapper(columns, getters, evaluator, interpreted, account, run, watch or nullcontext())
 
 
 def _compiled_getter(column: Column, run: Run) -> Getter | None:

@@ -6,6 +6,7 @@ from app.mapping.account import Account
 from app.mapping.base import RowMapper
 from app.mapping.columns import make_ready
 from app.mapping.template import TemplateEvaluator
+from app.mapping.watchdog import Watchdog
 from app.model.export import Export
 
 READY_MAX = 10_000
@@ -18,11 +19,12 @@ Ready = OrderedDict[Key, tuple[RowMapper, Account]]
 class Mappers:
     """The row mapper of an export's present mapping; the least used are made again when asked for, but none suspended.
 
-    Each has an account of its own, so another mapping begins with nothing wasted.
+    Each has an account of its own, so another mapping begins with nothing wasted. Compiled templates are watched over.
     """
 
-    def __init__(self, evaluator: TemplateEvaluator) -> None:
+    def __init__(self, evaluator: TemplateEvaluator, watchdog: Watchdog | None = None) -> None:
         self._evaluator = evaluator
+        self._watchdog = watchdog
         self._ready: Ready = OrderedDict()
         self._sampled: Ready = OrderedDict()
 
@@ -45,10 +47,17 @@ class Mappers:
             if len(mappers) >= most:
                 _forget_one(mappers)
             account = Account(name)
-            ready = mappers[key] = make_ready(export.mapping, self._evaluator, account), account
+            ready = mappers[key] = self._mapper(export, account), account
         else:
             mappers.move_to_end(key)
         return ready[0]
+
+    def _mapper(self, export: Export, account: Account) -> RowMapper:
+        key, watchdog = (export.uid, export.mapping_number), self._watchdog
+        if watchdog is None:
+            return make_ready(export.mapping, self._evaluator, account)
+        compiles = not watchdog.evaluates(*key)
+        return make_ready(export.mapping, self._evaluator, account, watchdog.watch(*key), compiles=compiles)
 
 
 def _forget_one(mappers: Ready) -> None:

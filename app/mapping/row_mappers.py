@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 
 from app.errors import MappingFailed
 from app.mapping.account import EVENT_FREE_S, Account
@@ -100,12 +101,14 @@ class TemplateMapper:
         interpreted: EvaluatedMapper,
         account: Account,
         run: Run,
+        watch: AbstractContextManager[None],
     ) -> None:
         self._getters = tuple(getter for getter in getters if getter is not None)
         self._rest = EvaluatedMapper(columns, getters, evaluator, account) if None in getters else None
         self._interpreted = interpreted
         self._account = account
         self._run = run
+        self._watch = watch
 
     async def map(self, events: Sequence[Arrived]) -> list[Result]:
         """See `RowMapper`."""
@@ -114,29 +117,36 @@ class TemplateMapper:
             return [self._static_failure(arrived) or MappingFailed(refusal) for arrived in events]
         results: list[Result] = []
         given_up: list[int] = []
-        room = COMPUTED_BYTES_MAX + sum(len(arrived.event.body) for arrived in events) * len(self._getters)
-        until, stint = time.monotonic() + COMPUTED_AT_ONCE_S, _Stint()
-        for row in self._rows(events, given_up):
-            if not isinstance(row, MappingFailed):
-                room -= sum(map(len, row))
-            results.append(row if room >= 0 else _too_large())
-            stint.rows += 1
-            if time.monotonic() > until:
-                self._account.waste(stint.wasted_s)
-                await asyncio.sleep(0)
-                until, stint = time.monotonic() + COMPUTED_AT_ONCE_S, _Stint()
+        rows = self._rows(events, given_up)
+        while self._compute_some(rows, results):  # noqa: ASYNC110 -- others have their turn, nothing is awaited
+            await asyncio.sleep(0)
         if self._rest is not None:
             await self._rest.complete(results, events)
         for at, interpreted in zip(given_up, await self._evaluated(events, given_up), strict=True):
             results[at] = interpreted
         return results
 
-    def _rows(self, events: Sequence[Arrived], given_up: list[int]) -> Iterator[tuple[str, ...] | MappingFailed]:
+    def _compute_some(self, rows: Iterator[Result], results: list[Result]) -> bool:
+        """Go on for COMPUTED_AT_ONCE_S; whether there may be more."""
+        until, stint = time.monotonic() + COMPUTED_AT_ONCE_S, _Stint()
+        with self._watch:
+            for row in rows:
+                results.append(row)
+                stint.rows += 1
+                if time.monotonic() > until:
+                    self._account.waste(stint.wasted_s)
+                    return True
+        return False
+
+    def _rows(self, events: Sequence[Arrived], given_up: list[int]) -> Iterator[Result]:
         getters, run = self._getters, self._run
+        room = COMPUTED_BYTES_MAX + sum(len(arrived.event.body) for arrived in events) * len(getters)
         for at, arrived in enumerate(events):
             run.begin(arrived)
             try:
-                row: tuple[str, ...] | MappingFailed = tuple([get(arrived) for get in getters])
+                values = tuple([get(arrived) for get in getters])
+                room -= sum(map(len, values))
+                row: Result = values if room >= 0 else _too_large()
             except MappingFailed as failure:
                 row = self._static_failure(arrived) or failure
             except GaveUp:
