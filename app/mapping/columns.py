@@ -6,6 +6,7 @@ from app.errors import MappingFailed
 from app.mapping.account import Account
 from app.mapping.arrived import Arrived
 from app.mapping.base import RowMapper
+from app.mapping.documents import DocumentMapper
 from app.mapping.engines import compiled
 from app.mapping.json_text import print_json
 from app.mapping.jsonnet import Run
@@ -13,7 +14,7 @@ from app.mapping.paths import MISSING, look_up, parse_path
 from app.mapping.row_mappers import EvaluatedMapper, Getter, StaticMapper, TemplateMapper
 from app.mapping.template import TemplateEvaluator
 from app.model.column import Column, ColumnType, PathValue
-from app.model.mapping import Mapping
+from app.model.mapping import Mapping, MappingKind
 
 
 def make_ready(
@@ -29,6 +30,8 @@ def make_ready(
     The watch is entered whenever what is compiled computes.
     """
     account = account or Account("a mapping")
+    if mapping.kind is MappingKind.DOCUMENTS:
+        return DocumentMapper()
     columns = mapping.columns
     if all(column.type is not ColumnType.TEMPLATE for column in columns):
         return StaticMapper([_static_getter(column) for column in columns])

@@ -1,14 +1,20 @@
 """A mapping: the table that an export fills and how an event becomes a row of it."""
 
+from enum import StrEnum
+
 import msgspec
 
 from app.model.column import Column
+from app.model.document import DOCUMENT_COLUMNS
 
 STAGES = ("in", "out", "sys")
 
 
 class TableId(msgspec.Struct, frozen=True):
-    """`<stage>.<bucket>.<table>`, as in `in.c-shop.orders`. `schema` is what the destination calls the bucket."""
+    """`<stage>.<bucket>.<table>`, as in `in.c-shop.orders`. `schema` is what the destination calls the bucket.
+
+    A schema of documents has no stage, and its tables are named by the documents: then `stage` and `table` are empty.
+    """
 
     stage: str
     bucket: str
@@ -16,11 +22,11 @@ class TableId(msgspec.Struct, frozen=True):
 
     @property
     def schema(self) -> str:
-        """The bucket with its stage."""
-        return f"{self.stage}.{self.bucket}"
+        """The bucket with its stage, if it has one."""
+        return f"{self.stage}.{self.bucket}" if self.stage else self.bucket
 
     def __str__(self) -> str:
-        return f"{self.stage}.{self.bucket}.{self.table}"
+        return f"{self.schema}.{self.table}" if self.table else self.schema
 
 
 def parse_table_id(text: str) -> TableId:
@@ -40,12 +46,24 @@ def parse_table_id(text: str) -> TableId:
     return TableId(stage, bucket, table)
 
 
+class MappingKind(StrEnum):
+    """What an event becomes."""
+
+    ROWS = "rows"  # a row of the mapping's table
+    DOCUMENTS = "documents"  # a document, for tables of the mapping's schema that evolve
+
+
 class Mapping(msgspec.Struct, frozen=True):
-    """Columns in table order. `incremental: false` empties the table at each load."""
+    """Columns in table order. `incremental: false` empties the table at each load.
+
+    A mapping of documents has no columns of its own; with `append_only` no document replaces another.
+    """
 
     table_id: TableId
-    columns: tuple[Column, ...]
+    columns: tuple[Column, ...] = ()
     incremental: bool = True
+    kind: MappingKind = MappingKind.ROWS
+    append_only: bool = False
 
     @property
     def primary_key(self) -> tuple[str, ...]:
@@ -54,5 +72,10 @@ class Mapping(msgspec.Struct, frozen=True):
 
     @property
     def column_names(self) -> tuple[str, ...]:
-        """In table order."""
-        return tuple(column.name for column in self.columns)
+        """Those of its slices; of rows they are the table's, in table order."""
+        return DOCUMENT_COLUMNS if self.kind is MappingKind.DOCUMENTS else tuple(column.name for column in self.columns)
+
+
+def document_mapping(schema: str, *, append_only: bool = False) -> Mapping:
+    """The mapping of an import source: all its documents go to tables of one schema."""
+    return Mapping(TableId("", schema, ""), kind=MappingKind.DOCUMENTS, append_only=append_only)

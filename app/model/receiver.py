@@ -3,6 +3,7 @@
 import msgspec
 
 from app.model.export import Export
+from app.model.mapping import MappingKind
 
 
 class Deduplication(msgspec.Struct, frozen=True):
@@ -35,4 +36,6 @@ class Receiver(msgspec.Struct, frozen=True):
     @property
     def keyed(self) -> bool:
         """Whether an event may replace or repeat another: then all go to one partition, where position is the order."""
-        return self.deduplication is not None or any(export.mapping.primary_key for export in self.exports)
+        return self.deduplication is not None or any(
+            export.mapping.primary_key or export.mapping.kind is MappingKind.DOCUMENTS for export in self.exports
+        )

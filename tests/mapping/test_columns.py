@@ -3,7 +3,7 @@ import pytest
 from app.errors import MappingFailed
 from app.mapping.columns import make_ready
 from app.model.column import Column, ColumnType, PathValue, Template
-from app.model.mapping import Mapping, TableId
+from app.model.mapping import Mapping, TableId, document_mapping
 
 
 def mapper(*columns, evaluator=None):
@@ -123,3 +123,20 @@ async def test_templates_stand_in_their_places_and_are_asked_once(arrived):
     assert str(results[2]) == "bad"
     assert results[3] == ("A", "y", "B", "id-1")
     assert evaluator.calls == [3]
+
+
+async def test_a_record_becomes_a_row_for_tables_that_are_not_known_yet(arrived):
+    body = '{"table_name":"orders","action":"upsert","sequence":3,"key_names":["id"],"data":{"id": 1.10}}'
+    row, failure = await make_ready(document_mapping("import_api"), None).map([arrived(body), arrived("{}")])
+    assert row == (
+        "id-1",
+        "2006-01-02T08:04:05.123456Z",
+        "orders",
+        None,
+        "upsert",
+        "3",
+        '["id"]',
+        None,
+        '{"id": 1.10}',
+    )
+    assert "not a message of a document" in str(failure)
