@@ -9,7 +9,7 @@ from app.mapping.base import RowMapper
 from app.mapping.documents import DocumentMapper
 from app.mapping.engines import compiled
 from app.mapping.json_text import print_json
-from app.mapping.jsonnet import Run
+from app.mapping.jsonnet import Computation
 from app.mapping.paths import MISSING, look_up, parse_path
 from app.mapping.row_mappers import EvaluatedMapper, Getter, StaticMapper, TemplateMapper
 from app.mapping.template import TemplateEvaluator
@@ -39,15 +39,15 @@ def make_ready(
     interpreted = EvaluatedMapper(columns, static, evaluator, account)
     if not compiles:
         return interpreted
-    run = Run()
-    getters = [_compiled_getter(column, run) or getter for column, getter in zip(columns, static, strict=True)]
+    computation = Computation()
+    getters = [_compiled_getter(column, computation) or getter for column, getter in zip(columns, static, strict=True)]
     if all(getter is None for getter, known in zip(getters, static, strict=True) if known is None):
         return interpreted
-    return TemplateMapper(columns, getters, evaluator, interpreted, account, run, watch or nullcontext())
+    return TemplateMapper(columns, getters, evaluator, interpreted, account, computation, watch or nullcontext())
 
 
-def _compiled_getter(column: Column, run: Run) -> Getter | None:
-    program = None if column.template is None else compiled(column.template, run)
+def _compiled_getter(column: Column, computation: Computation) -> Getter | None:
+    program = None if column.template is None else compiled(column.template, computation)
     return None if program is None else program.value
 
 

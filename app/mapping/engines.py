@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from app.mapping.jsonnet import Outside, Program, Refused, Run, compile_program
+from app.mapping.jsonnet import Computation, Outside, Program, Refused, compile_program
 from app.mapping.template import TemplateEvaluator
 from app.model.column import Template
 
@@ -14,10 +14,10 @@ class Engine(StrEnum):
     EVALUATED = "evaluated"  # by the interpreter, in a process of its own
 
 
-def compiled(template: Template, run: Run | None = None) -> Program | None:
-    """The program, for such a run, or None if the interpreter must evaluate it."""
+def compiled(template: Template, computation: Computation | None = None) -> Program | None:
+    """The program, for such a computation, or None if the interpreter must evaluate it."""
     try:
-        return compile_program(template, run)
+        return compile_program(template, computation)
     except (Refused, Outside):
         return None
 

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from app.errors import MappingFailed
 from app.mapping.account import EVENT_FREE_S, Account
 from app.mapping.arrived import Arrived
-from app.mapping.jsonnet import GaveUp, Run
+from app.mapping.jsonnet import Computation, GaveUp
 from app.mapping.template import TemplateEvaluator
 from app.model.column import Column, Template
 from app.model.row import Row
@@ -100,14 +100,14 @@ class TemplateMapper:
         evaluator: TemplateEvaluator,
         interpreted: EvaluatedMapper,
         account: Account,
-        run: Run,
+        computation: Computation,
         watch: AbstractContextManager[None],
     ) -> None:
         self._getters = tuple(getter for getter in getters if getter is not None)
         self._rest = EvaluatedMapper(columns, getters, evaluator, account) if None in getters else None
         self._interpreted = interpreted
         self._account = account
-        self._run = run
+        self._computation = computation
         self._watch = watch
 
     async def map(self, events: Sequence[Arrived]) -> list[Result]:
@@ -139,10 +139,10 @@ class TemplateMapper:
         return False
 
     def _rows(self, events: Sequence[Arrived], given_up: list[int]) -> Iterator[Result]:
-        getters, run = self._getters, self._run
+        getters, computation = self._getters, self._computation
         room = COMPUTED_BYTES_MAX + sum(len(arrived.event.body) for arrived in events) * len(getters)
         for at, arrived in enumerate(events):
-            run.begin(arrived)
+            computation.begin(arrived)
             try:
                 values = tuple([get(arrived) for get in getters])
                 room -= sum(map(len, values))
@@ -153,7 +153,7 @@ class TemplateMapper:
                 given_up.append(at)
                 row = MappingFailed("the template is left to the interpreter")
             yield row
-        run.end()
+        computation.end()
 
     def _static_failure(self, arrived: Arrived) -> MappingFailed | None:
         """What fails without a template is what is wrong, wherever it stands."""

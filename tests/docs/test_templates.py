@@ -31,7 +31,7 @@ ABOUT_THE_EVENT = re.compile(r"\b(Ip|Now|Header|Headers|HeaderStr|currentDatetim
 
 @pytest.mark.parametrize(("example", "value"), EXAMPLES, ids=[example for example, _ in EXAMPLES])
 def test_an_example_gives_what_the_page_says(example: str, value: str) -> None:
-    assert compile_program(Template(example)).run(Arrived(EVENT, "")) == value
+    assert compile_program(Template(example)).compute(Arrived(EVENT, "")) == value
 
 
 def test_a_value_of_a_form_is_read_as_the_page_of_the_buffer_api_says() -> None:
@@ -43,7 +43,7 @@ def test_a_value_of_a_form_is_read_as_the_page_of_the_buffer_api_says() -> None:
     headers = (("Content-Type", "application/x-www-form-urlencoded"),)
     event = Event("r", EVENT.arrival_us, EVENT.ip, headers, form.encode())
     for program, value in ((bracket, of_bracket), (plain, of_plain)):
-        assert compile_program(Template(program)).run(Arrived(event, "")) == value
+        assert compile_program(Template(program)).compute(Arrived(event, "")) == value
 
 
 def test_the_interpreter_gives_the_same() -> None:

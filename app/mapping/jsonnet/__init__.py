@@ -4,8 +4,8 @@
 `expressions`, `calls`, `object_literals` and `comprehensions` check it and translate it to closures, in one pass.
 """
 
+from app.mapping.jsonnet.computation import Computation
 from app.mapping.jsonnet.outcomes import GaveUp, Outside, Refused
 from app.mapping.jsonnet.program import Program, compile_program
-from app.mapping.jsonnet.run import Run
 
-__all__ = ["GaveUp", "Outside", "Program", "Refused", "Run", "compile_program"]
+__all__ = ["Computation", "GaveUp", "Outside", "Program", "Refused", "compile_program"]

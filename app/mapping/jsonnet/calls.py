@@ -13,7 +13,7 @@ from app.mapping.jsonnet.outcomes import Outside
 from app.mapping.jsonnet.scope import Scope
 from app.mapping.jsonnet.std import NATIVES
 from app.mapping.jsonnet.syntax import Argument, Call, Constant, Index, Node, Variable
-from app.mapping.jsonnet.thunks import RUN, Code, Frame
+from app.mapping.jsonnet.thunks import COMPUTATION, Code, Frame
 
 
 def call(compilation: Compilation, node: Call, scope: Scope) -> Code:
@@ -70,7 +70,7 @@ def _global_by_name(arguments: tuple[Argument, ...]) -> Code:
         name = arguments[0].value.value
         if isinstance(name, str) and arguments[0].name in {None, "name"}:
             native = GLOBALS.get(name)
-            return (lambda _frame: None) if native is None else (lambda frame: native.of(frame[RUN]))
+            return (lambda _frame: None) if native is None else (lambda frame: native.of(frame[COMPUTATION]))
     raise Outside("std.native of a computed name")
 
 
@@ -115,8 +115,8 @@ def _argument(compilation: Compilation, value: Any, scope: Scope, *, is_lazy: bo
 def _invoke(work: Callable[..., Any], codes: list[Code]) -> Code:
     if len(codes) == 1:
         (only,) = codes
-        return lambda frame: work(frame[RUN], only(frame))
+        return lambda frame: work(frame[COMPUTATION], only(frame))
     if len(codes) == 2:  # noqa: PLR2004 -- most have one or two
         first, second = codes
-        return lambda frame: work(frame[RUN], first(frame), second(frame))
-    return lambda frame: work(frame[RUN], *[code(frame) for code in codes])
+        return lambda frame: work(frame[COMPUTATION], first(frame), second(frame))
+    return lambda frame: work(frame[COMPUTATION], *[code(frame) for code in codes])

@@ -10,7 +10,7 @@ from app.mapping.jsonnet.objects import LOCALS, Composed, FieldShape, Layer, Lay
 from app.mapping.jsonnet.operators import condition
 from app.mapping.jsonnet.scope import Scope
 from app.mapping.jsonnet.syntax import ArrayComprehension, Clause, For, ObjectComprehension
-from app.mapping.jsonnet.thunks import RUN, VARIABLES, Code, Frame, Thunk
+from app.mapping.jsonnet.thunks import COMPUTATION, VARIABLES, Code, Frame, Thunk
 
 Visit: TypeAlias = Callable[[Frame], None]
 Walk: TypeAlias = Callable[[Frame, Visit], None]  # calls the visit with the innermost frame of each combination
@@ -70,11 +70,11 @@ def _for_each(array: Code, scope: Scope, walk: Walk, steps: int) -> Walk:
         elements = array(frame)
         if type(elements) is not list:
             raise MappingFailed("In comprehension, can only iterate over array.")
-        run = frame[RUN]
-        run.charge(steps * len(elements))
+        computation = frame[COMPUTATION]
+        computation.charge(steps * len(elements))
         rest = [None] * (plan.size - VARIABLES - 1)
         for element in elements:
-            walk([frame, run, element, *rest], visit)
+            walk([frame, computation, element, *rest], visit)
 
     return each
 
@@ -113,6 +113,6 @@ def object_comprehension(compilation: Compilation, node: ObjectComprehension, sc
             found: FieldShape(added(found, value) if node.field.adds else value, node.field.visibility, steps)
             for found in frames
         }
-        return Composed([Layer(shape, fields, frame, frames)], frame[RUN])
+        return Composed([Layer(shape, fields, frame, frames)], frame[COMPUTATION])
 
     return compose

@@ -10,17 +10,17 @@ from app.mapping.jsonnet.limits import CHARACTERS_PER_STEP, Allowance
 Work = Callable[..., Any]
 
 
-def _pay_nothing(_run: Allowance, *_arguments: Any) -> None:
+def _pay_nothing(_computation: Allowance, *_arguments: Any) -> None:
     pass
 
 
-def _pay_for_sizes(run: Allowance, *arguments: Any) -> None:
+def _pay_for_sizes(computation: Allowance, *arguments: Any) -> None:
     for argument in arguments:
         kind = type(argument)
         if kind is str:
-            run.charge_text(len(argument))
+            computation.charge_text(len(argument))
         elif kind is list:
-            run.charge(len(argument))
+            computation.charge(len(argument))
 
 
 class Cost(msgspec.Struct, frozen=True):
@@ -43,19 +43,19 @@ def metered(work: Work, cost: Cost) -> Work:
         return work
     before = cost.before
 
-    def made(run: Allowance, *arguments: Any) -> Any:
-        before(run, *arguments)
-        value = work(run, *arguments)
-        _pay_for_made(run, value)
+    def made(computation: Allowance, *arguments: Any) -> Any:
+        before(computation, *arguments)
+        value = work(computation, *arguments)
+        _pay_for_made(computation, value)
         return value
 
     return made
 
 
-def _pay_for_made(run: Allowance, value: Any) -> None:
+def _pay_for_made(computation: Allowance, value: Any) -> None:
     kind = type(value)
     if kind is str:
         if len(value) > CHARACTERS_PER_STEP:
-            run.charge_text(len(value))
+            computation.charge_text(len(value))
     elif kind is list or kind is dict:
-        run.charge_copy(len(value))
+        computation.charge_copy(len(value))

@@ -63,18 +63,18 @@ def checked(number: float) -> float:
     raise MappingFailed("not a number" if math.isnan(number) else "overflow")
 
 
-def print_number(run: Allowance, number: Any) -> str:
+def print_number(computation: Allowance, number: Any) -> str:
     """As Jsonnet writes it; what a double cannot hold, as the body has it."""
     kind = type(number)
     if kind is float:
         return printed(number)
     if kind is int:
-        run.charge(_steps_to_print(number))
+        computation.charge(_steps_to_print(number))
         return str(number)
     literal = literal_of(number)
     if len(literal) <= _KEPT_CHARACTERS_MAX:
         return _kept_print(literal)
-    run.charge(len(literal) // _DIGITS_PER_STEP)
+    computation.charge(len(literal) // _DIGITS_PER_STEP)
     return _print_literal(literal)
 
 
@@ -105,16 +105,16 @@ def negative(number: Any) -> Any:
     return -number
 
 
-def order(run: Allowance, left: Any, right: Any) -> int:
+def order(computation: Allowance, left: Any, right: Any) -> int:
     """-1, 0 or 1. Two numbers of the body are compared by all their digits."""
     a, b = double(left), double(right)
     if a == b and type(left) is not float and type(right) is not float:
-        return compare_literals(_exact(run, left), _exact(run, right))
+        return compare_literals(_exact(computation, left), _exact(computation, right))
     return (a > b) - (a < b)
 
 
-def _exact(run: Allowance, number: Any) -> str:
+def _exact(computation: Allowance, number: Any) -> str:
     if type(number) is int:
-        return print_number(run, number)
-    run.charge(len(literal_of(number)) // _DIGITS_PER_STEP)
+        return print_number(computation, number)
+    computation.charge(len(literal_of(number)) // _DIGITS_PER_STEP)
     return literal_of(number).decode()

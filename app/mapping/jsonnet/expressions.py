@@ -31,7 +31,7 @@ from app.mapping.jsonnet.syntax import (
     Variable,
 )
 from app.mapping.jsonnet.texts import to_text
-from app.mapping.jsonnet.thunks import RUN, VARIABLES, Code, Frame
+from app.mapping.jsonnet.thunks import COMPUTATION, VARIABLES, Code, Frame
 
 STD = "std"
 _CHEAP_CHARACTERS = 1024
@@ -55,9 +55,9 @@ def variable(compilation: Compilation, node: Variable, scope: Scope) -> Code:
         raise compilation.refused(node.begin, node.end, "No top-level object found.")
     if name in GLOBALS:
         native = GLOBALS[name]
-        return lambda frame: native.of(frame[RUN])
+        return lambda frame: native.of(frame[COMPUTATION])
     if name == "currentDatetime":
-        return lambda frame: current_datetime(frame[RUN])
+        return lambda frame: current_datetime(frame[COMPUTATION])
     if name == STD:
         raise Outside("std itself")
     raise compilation.refused(node.begin, node.end, f"Unknown variable: {name}")
@@ -80,7 +80,7 @@ def sum_(compilation: Compilation, node: Sum, scope: Scope) -> Code:
             if type(value) is str and type(more) is str and len(value) + len(more) < _CHEAP_CHARACTERS:
                 value += more
             else:
-                value = add(frame[RUN], value, more)
+                value = add(frame[COMPUTATION], value, more)
         return value
 
     return total
@@ -93,7 +93,7 @@ def binary(compilation: Compilation, node: Binary, scope: Scope) -> Code:
     if operator in {"&&", "||"}:
         return _logical(operator, left, right)
     work = modulo if operator == "%" else BINARY[operator]
-    return lambda frame: work(frame[RUN], left(frame), right(frame))
+    return lambda frame: work(frame[COMPUTATION], left(frame), right(frame))
 
 
 def _logical(operator: str, left: Code, right: Code) -> Code:
@@ -134,7 +134,7 @@ def fail(compilation: Compilation, node: Fail, scope: Scope) -> Code:
     message = compilation.code(node.message, scope)
 
     def raise_(frame: Frame) -> Any:
-        raise MappingFailed(to_text(message(frame), frame[RUN]))
+        raise MappingFailed(to_text(message(frame), frame[COMPUTATION]))
 
     return raise_
 
@@ -188,11 +188,11 @@ def index_(compilation: Compilation, node: Index, scope: Scope) -> Code:
     target, key = compilation.code(node.target, scope), compilation.code(node.key, scope)
     if isinstance(node.key, Constant):
         return _index_constant(target, node.key.value)
-    return lambda frame: index(frame[RUN], target(frame), key(frame))
+    return lambda frame: index(frame[COMPUTATION], target(frame), key(frame))
 
 
 def _index_constant(target: Code, key: Any) -> Code:
-    return lambda frame: index(frame[RUN], target(frame), key)
+    return lambda frame: index(frame[COMPUTATION], target(frame), key)
 
 
 def _std_member(key: Node) -> Code:
@@ -202,7 +202,7 @@ def _std_member(key: Node) -> Code:
         return lambda _frame: value
     if name in NATIVES:
         native = NATIVES[name]
-        return lambda frame: native.of(frame[RUN])
+        return lambda frame: native.of(frame[COMPUTATION])
     raise Outside(f"std.{name}")
 
 
@@ -211,7 +211,7 @@ def slice_(compilation: Compilation, node: Slice, scope: Scope) -> Code:
     target, begin, end, step = (
         compilation.code(part, scope) for part in (node.target, node.begin, node.end, node.step)
     )
-    return lambda frame: slice_of(frame[RUN], target(frame), begin(frame), end(frame), step(frame))
+    return lambda frame: slice_of(frame[COMPUTATION], target(frame), begin(frame), end(frame), step(frame))
 
 
 def _super(compilation: Compilation, node: SuperIndex | InSuper, scope: Scope) -> tuple[Code, Code]:

@@ -8,7 +8,7 @@ import msgspec
 from app.errors import MappingFailed
 from app.mapping.jsonnet.costs import Cost, metered
 from app.mapping.jsonnet.outcomes import GaveUp
-from app.mapping.jsonnet.thunks import RUN, Code, Frame, Thunk, force
+from app.mapping.jsonnet.thunks import COMPUTATION, Code, Frame, Thunk, force
 
 _NO_NAMES: Mapping[str, Any] = {}
 
@@ -40,15 +40,15 @@ class Closure:
     def call(self, arguments: Sequence[Any], named: Mapping[str, Any] = _NO_NAMES) -> Any:
         """Arguments are values or thunks. Raises MappingFailed."""
         shape, outer = self.shape, self._frame
-        run = outer[RUN]
-        run.left -= shape.steps
-        if run.left < 0:
+        computation = outer[COMPUTATION]
+        computation.left -= shape.steps
+        if computation.left < 0:
             raise GaveUp
         if named or len(arguments) != len(shape.names):
-            frame = [outer, run, *bind(shape.names, arguments, named), *[None] * shape.room]
+            frame = [outer, computation, *bind(shape.names, arguments, named), *[None] * shape.room]
             self._fill_in(frame)
         else:
-            frame = [outer, run, *arguments, *[None] * shape.room]
+            frame = [outer, computation, *arguments, *[None] * shape.room]
         return shape.body(frame)
 
     def _fill_in(self, frame: Frame) -> None:
@@ -83,9 +83,9 @@ def bind(names: tuple[str, ...], arguments: Sequence[Any], named: Mapping[str, A
 
 
 class Native:
-    """A function of ours. `work` takes the run, then the arguments; only the lazy ones may be thunks, or UNBOUND."""
+    """A function of ours. `work` takes the computation, then the arguments; lazy ones may be thunks, or UNBOUND."""
 
-    __slots__ = ("_run", "cost", "defaults", "lazy", "name", "names", "work")
+    __slots__ = ("_computation", "cost", "defaults", "lazy", "name", "names", "work")
 
     def __init__(  # noqa: PLR0913 -- what is known of a function
         self,
@@ -103,13 +103,13 @@ class Native:
         self.work = metered(work, cost)
         self.lazy = lazy
         self.defaults = defaults
-        self._run: Any = None
+        self._computation: Any = None
 
-    def of(self, run: Any) -> "Native":
-        """The same function as a value of a run."""
+    def of(self, computation: Any) -> "Native":
+        """The same function as a value of a computation."""
         bound = object.__new__(Native)
         bound.name, bound.names, bound.work, bound.cost = self.name, self.names, self.work, self.cost
-        bound.lazy, bound.defaults, bound._run = self.lazy, self.defaults, run
+        bound.lazy, bound.defaults, bound._computation = self.lazy, self.defaults, computation
         return bound
 
     @property
@@ -131,4 +131,4 @@ class Native:
         """Arguments are values or thunks. Raises MappingFailed."""
         bound = self.bound(arguments, named)
         values = [value if name in self.lazy else force(value) for name, value in zip(self.names, bound, strict=True)]
-        return self.work(self._run, *values)
+        return self.work(self._computation, *values)

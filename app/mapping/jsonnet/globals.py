@@ -4,11 +4,11 @@ from typing import Any
 
 from app.errors import MappingFailed
 from app.mapping.headers import canonical_name
+from app.mapping.jsonnet.computation import Computation
 from app.mapping.jsonnet.costs import FREE, ITSELF, LOOKS
 from app.mapping.jsonnet.functions import UNBOUND, Native
 from app.mapping.jsonnet.limits import CHARACTERS_PER_STEP
-from app.mapping.jsonnet.run import Run
-from app.mapping.jsonnet.thunks import RUN, Code, Frame, force
+from app.mapping.jsonnet.thunks import COMPUTATION, Code, Frame, force
 from app.mapping.paths import MISSING, look_up, parse_path
 from app.mapping.strftime import strftime
 
@@ -22,29 +22,29 @@ def _text(value: Any, name: str) -> str:
     return value
 
 
-def _ip(run: Run) -> str:
-    return run.arrived.ip
+def _ip(computation: Computation) -> str:
+    return computation.arrived.ip
 
 
-def _now(run: Run, form: Any) -> str:
+def _now(computation: Computation, form: Any) -> str:
     if form == _NOW:
-        return run.arrived.datetime
+        return computation.arrived.datetime
     text = _text(form, "format")
-    run.charge(len(text) // CHARACTERS_PER_STEP + text.count("%") * _STEPS_PER_DIRECTIVE)
-    return strftime(text, run.arrived.arrived_at)
+    computation.charge(len(text) // CHARACTERS_PER_STEP + text.count("%") * _STEPS_PER_DIRECTIVE)
+    return strftime(text, computation.arrived.arrived_at)
 
 
-def current_datetime(run: Run) -> str:
+def current_datetime(computation: Computation) -> str:
     """The arrival, to the second."""
-    return strftime("%Y-%m-%dT%H:%M:%SZ", run.arrived.arrived_at)
+    return strftime("%Y-%m-%dT%H:%M:%SZ", computation.arrived.arrived_at)
 
 
-def _header(run: Run, name: Any, default: Any) -> Any:
+def _header(computation: Computation, name: Any, default: Any) -> Any:
     if name == "":
-        return run.arrived.headers.values
-    run.charge(len(_text(name, "header")))
+        return computation.arrived.headers.values
+    computation.charge(len(_text(name, "header")))
     canonical = canonical_name(name)
-    value = run.arrived.headers.values.get(canonical)
+    value = computation.arrived.headers.values.get(canonical)
     if value:
         return value
     if default is UNBOUND:
@@ -52,17 +52,17 @@ def _header(run: Run, name: Any, default: Any) -> Any:
     return force(default)
 
 
-def _headers(run: Run) -> dict[str, str]:
-    return run.arrived.headers.values
+def _headers(computation: Computation) -> dict[str, str]:
+    return computation.arrived.headers.values
 
 
-def _header_str(run: Run) -> str:
-    return run.arrived.headers.lines
+def _header_str(computation: Computation) -> str:
+    return computation.arrived.headers.lines
 
 
-def _body(run: Run, path: Any, default: Any) -> Any:
-    run.charge(len(_text(path, "path")))
-    value = look_up(run.arrived.body_parsed, parse_path(path))
+def _body(computation: Computation, path: Any, default: Any) -> Any:
+    computation.charge(len(_text(path, "path")))
+    value = look_up(computation.arrived.body_parsed, parse_path(path))
     if value is not MISSING:
         return value
     if default is UNBOUND:
@@ -70,12 +70,12 @@ def _body(run: Run, path: Any, default: Any) -> Any:
     return force(default)
 
 
-def _body_path(run: Run, path: Any) -> Any:
-    return _body(run, path, UNBOUND)
+def _body_path(computation: Computation, path: Any) -> Any:
+    return _body(computation, path, UNBOUND)
 
 
-def _body_str(run: Run) -> str:
-    return run.arrived.body_text
+def _body_str(computation: Computation) -> str:
+    return computation.arrived.body_text
 
 
 def body_at(path: str, default: Code | None) -> Code:
@@ -86,7 +86,7 @@ def body_at(path: str, default: Code | None) -> Code:
         return _body_at_key(steps[0], otherwise)
 
     def at_path(frame: Frame) -> Any:
-        value = look_up(frame[RUN].arrived.body_parsed, steps)
+        value = look_up(frame[COMPUTATION].arrived.body_parsed, steps)
         return otherwise(frame) if value is MISSING else value
 
     return at_path
@@ -101,7 +101,7 @@ def _not_found(path: str) -> Code:
 
 def _body_at_key(key: str, otherwise: Code) -> Code:
     def at_key(frame: Frame) -> Any:
-        body = frame[RUN].arrived.body_parsed
+        body = frame[COMPUTATION].arrived.body_parsed
         return body[key] if type(body) is dict and key in body else otherwise(frame)
 
     return at_key

@@ -8,11 +8,11 @@ from app.mapping.jsonnet.objects import Composed
 from app.mapping.jsonnet.thunks import Thunk
 
 
-def member(run: Allowance, value: Composed | dict[str, Any], name: str) -> Any:
+def member(computation: Allowance, value: Composed | dict[str, Any], name: str) -> Any:
     """The field's value. Raises MappingFailed."""
     if type(value) is not dict:
         return value.get(name)
-    run.left -= len(name) // CHARACTERS_PER_STEP  # two long names may differ at their ends only
+    computation.left -= len(name) // CHARACTERS_PER_STEP  # two long names may differ at their ends only
     if name not in value:
         raise MappingFailed(f"field does not exist: {name}")
     found = value[name]
@@ -21,9 +21,9 @@ def member(run: Allowance, value: Composed | dict[str, Any], name: str) -> Any:
     return found
 
 
-def has_member(run: Allowance, value: Composed | dict[str, Any], name: str, *, hidden: bool) -> bool:
+def has_member(computation: Allowance, value: Composed | dict[str, Any], name: str, *, hidden: bool) -> bool:
     """Whether there is such a field; hidden ones count or not."""
-    run.charge_text(len(name))
+    computation.charge_text(len(name))
     if type(value) is dict:
         return name in value
     if hidden:
@@ -31,11 +31,11 @@ def has_member(run: Allowance, value: Composed | dict[str, Any], name: str, *, h
     return value.shows(name)  # type: ignore[union-attr]
 
 
-def member_names(run: Allowance, value: Composed | dict[str, Any], *, hidden: bool) -> list[str]:
+def member_names(computation: Allowance, value: Composed | dict[str, Any], *, hidden: bool) -> list[str]:
     """The names, sorted."""
     if type(value) is not dict:
         names: list[str] = value.names(hidden=hidden)  # type: ignore[union-attr]
-        run.charge(2 * len(names))
+        computation.charge(2 * len(names))
         return names
-    run.charge_sort(value)
+    computation.charge_sort(value)
     return sorted(value)

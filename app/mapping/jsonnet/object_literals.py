@@ -9,7 +9,7 @@ from app.mapping.jsonnet.objects import LAYER, LOCALS, SELF, Composed, FieldShap
 from app.mapping.jsonnet.operators import add
 from app.mapping.jsonnet.scope import Scope
 from app.mapping.jsonnet.syntax import Bind, Constant, Field, Object, Visibility
-from app.mapping.jsonnet.thunks import RUN, Code, Frame, Thunk
+from app.mapping.jsonnet.thunks import COMPUTATION, Code, Frame, Thunk
 
 
 def object_(compilation: Compilation, node: Object, scope: Scope) -> Code:
@@ -43,7 +43,7 @@ def is_special(field: Field) -> bool:
 
 def plain_frame(shape: LayerShape, outer: Frame) -> Frame:
     """The frame of an object that does not know itself."""
-    frame = [outer, outer[RUN], None, None, *[None] * (len(shape.locals) + shape.room)]
+    frame = [outer, outer[COMPUTATION], None, None, *[None] * (len(shape.locals) + shape.room)]
     for place, code in enumerate(shape.locals, LOCALS):
         frame[place] = Thunk(code, frame)
     return frame
@@ -87,13 +87,13 @@ def _composed(shape: LayerShape, names: list[Code], values: _Values, *, are_stat
         return fields
 
     if not are_static:
-        return lambda frame: Composed([Layer(shape, fields_of(frame), frame)], frame[RUN])
+        return lambda frame: Composed([Layer(shape, fields_of(frame), frame)], frame[COMPUTATION])
     try:
         fields = fields_of([])
     except MappingFailed:  # two names are written differently, and mean the same
-        return lambda frame: Composed([Layer(shape, fields_of(frame), frame)], frame[RUN])
+        return lambda frame: Composed([Layer(shape, fields_of(frame), frame)], frame[COMPUTATION])
     shown = sorted(name for name, field in fields.items() if field.visibility is not Visibility.HIDDEN)
-    return lambda frame: Composed([Layer(shape, fields, frame, None, shown)], frame[RUN])
+    return lambda frame: Composed([Layer(shape, fields, frame, None, shown)], frame[COMPUTATION])
 
 
 def added(name: str, code: Code) -> Code:
@@ -103,6 +103,6 @@ def added(name: str, code: Code) -> Code:
         this, layer = frame[SELF], frame[LAYER]
         if this.find(name, layer) < 0:
             return code(frame)
-        return add(frame[RUN], this.get_below(name, layer), code(frame))
+        return add(frame[COMPUTATION], this.get_below(name, layer), code(frame))
 
     return plus

@@ -72,11 +72,11 @@ AnyLayer = Layer | Values | Retained
 class Composed:
     """An object of several layers, or of one that refers to the object. The last layer comes first."""
 
-    __slots__ = ("_asserted", "_frames", "_known", "_run", "_visibilities", "_visible", "layers")
+    __slots__ = ("_asserted", "_computation", "_frames", "_known", "_visibilities", "_visible", "layers")
 
-    def __init__(self, layers: Sequence[AnyLayer], run: Any) -> None:
+    def __init__(self, layers: Sequence[AnyLayer], computation: Any) -> None:
         self.layers = layers
-        self._run = run
+        self._computation = computation
         self._frames: dict[int, Frame] = {}
         self._known: dict[str, Any] = {}
         self._asserted = False
@@ -86,8 +86,8 @@ class Composed:
     def plus(self, other: "Composed | dict[str, Any]") -> "Composed":
         """This object, with the other's fields over it."""
         above = layers_of(other)
-        self._run.charge(1 + len(self.layers) + len(above))
-        return Composed([*self.layers, *above], self._run)
+        self._computation.charge(1 + len(self.layers) + len(above))
+        return Composed([*self.layers, *above], self._computation)
 
     # which fields there are
 
@@ -95,7 +95,7 @@ class Composed:
     def visibilities(self) -> Mapping[str, Visibility]:
         """All fields."""
         if self._visibilities is None:
-            self._run.charge(sum(map(_width, self.layers)))
+            self._computation.charge(sum(map(_width, self.layers)))
             self._visibilities = self._collect()
         return self._visibilities
 
@@ -113,7 +113,7 @@ class Composed:
     def names(self, *, hidden: bool) -> list[str]:
         """The names, sorted; with the hidden ones or without."""
         if hidden:
-            self._run.charge_sort(self.visibilities)
+            self._computation.charge_sort(self.visibilities)
             return sorted(self.visibilities)
         if self._visible is None:
             self._visible = self._sort_visible()
@@ -123,7 +123,7 @@ class Composed:
         only = self.layers[0]
         if type(only) is Layer and only.shown is not None and len(self.layers) == 1:
             return only.shown
-        self._run.charge_sort(self.visibilities)
+        self._computation.charge_sort(self.visibilities)
         return sorted(name for name in self.visibilities if self.shows(name))
 
     def shows(self, name: str) -> bool:
@@ -132,13 +132,13 @@ class Composed:
 
     def without(self, name: str) -> "Composed":
         """This object, that field hidden from everybody above."""
-        self._run.charge(len(self.visibilities) + len(self.layers))
+        self._computation.charge(len(self.visibilities) + len(self.layers))
         retained = {key: visibility for key, visibility in self.visibilities.items() if key != name}
-        return Composed([*self.layers, Retained(retained, len(self.layers))], self._run)
+        return Composed([*self.layers, Retained(retained, len(self.layers))], self._computation)
 
     def find(self, name: str, below: int) -> int:
         """The uppermost layer below that one which has the field, or -1."""
-        self._run.charge(below // _LAYERS_PER_STEP + len(name) // CHARACTERS_PER_STEP)
+        self._computation.charge(below // _LAYERS_PER_STEP + len(name) // CHARACTERS_PER_STEP)
         at = below - 1
         while at >= 0:
             layer = self.layers[at]
@@ -174,9 +174,9 @@ class Composed:
 
     def _computed(self, layer: Layer, at: int, name: str) -> Any:
         field = layer.fields[name]
-        run = self._run
-        run.left -= field.steps
-        if run.left < 0:
+        computation = self._computation
+        computation.left -= field.steps
+        if computation.left < 0:
             raise GaveUp
         if layer.frames is None:
             frame = self._frames.get(at)
@@ -187,8 +187,8 @@ class Composed:
         return field.code(frame)
 
     def _frame_of(self, shape: LayerShape, outer: Frame, at: int) -> Frame:
-        self._run.charge(shape.steps + shape.room // ELEMENTS_PER_STEP)
-        frame = [outer, self._run, self, at, *[None] * (len(shape.locals) + shape.room)]
+        self._computation.charge(shape.steps + shape.room // ELEMENTS_PER_STEP)
+        frame = [outer, self._computation, self, at, *[None] * (len(shape.locals) + shape.room)]
         for place, code in enumerate(shape.locals, LOCALS):
             frame[place] = Thunk(code, frame)
         return frame

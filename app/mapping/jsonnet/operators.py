@@ -5,13 +5,13 @@ from collections.abc import Callable
 from typing import Any
 
 from app.errors import MappingFailed
+from app.mapping.jsonnet.computation import Computation
 from app.mapping.jsonnet.doubles import NUMBERS, checked, double, negative, order
 from app.mapping.jsonnet.kinds import kind_of
 from app.mapping.jsonnet.limits import CHARACTERS_PER_STEP, STRING_CHARACTERS_MAX
 from app.mapping.jsonnet.members import has_member, member, member_names
 from app.mapping.jsonnet.objects import Composed, Values
 from app.mapping.jsonnet.outcomes import GaveUp
-from app.mapping.jsonnet.run import Run
 from app.mapping.jsonnet.texts import to_text
 from app.mapping.jsonnet.thunks import Frame, Thunk
 
@@ -19,36 +19,40 @@ _CHEAP_CHARACTERS = 1024
 _OBJECTS = frozenset({dict, Composed})
 
 
-def add(run: Run, left: Any, right: Any) -> Any:
+def add(computation: Computation, left: Any, right: Any) -> Any:
     """`left + right`."""
     a, b = type(left), type(right)
     if a is str or b is str:
-        return _join(run, left if a is str else to_text(left, run), right if b is str else to_text(right, run))
+        return _join(
+            computation,
+            left if a is str else to_text(left, computation),
+            right if b is str else to_text(right, computation),
+        )
     if a in NUMBERS and b in NUMBERS:
         return checked(double(left) + double(right))
     if a is list and b is list:
-        run.charge_copy(len(left) + len(right))
+        computation.charge_copy(len(left) + len(right))
         return left + right
     if a in _OBJECTS and b in _OBJECTS:
-        return _add_objects(run, left, right)
+        return _add_objects(computation, left, right)
     raise _unsuited("+", left, right)
 
 
-def _join(run: Run, left: str, right: str) -> str:
+def _join(computation: Computation, left: str, right: str) -> str:
     length = len(left) + len(right)
     if length > _CHEAP_CHARACTERS:
-        run.charge_text(length)
+        computation.charge_text(length)
     return left + right
 
 
-def _add_objects(run: Run, left: Any, right: Any) -> Any:
+def _add_objects(computation: Computation, left: Any, right: Any) -> Any:
     if type(left) is dict:
-        run.charge(len(left))
+        computation.charge(len(left))
         if type(right) is dict:
-            run.charge(len(right))
+            computation.charge(len(right))
             return {**left, **right}
-        run.charge(1 + len(right.layers))
-        return Composed([Values(left), *right.layers], run)
+        computation.charge(1 + len(right.layers))
+        return Composed([Values(left), *right.layers], computation)
     return left.plus(right)
 
 
@@ -60,8 +64,8 @@ def _unsuited(operator: str, left: Any, right: Any) -> MappingFailed:
     return MappingFailed(f"binary operator {operator} does not operate on {kinds}.")
 
 
-def _arithmetic(operator: str, compute: Callable[[float, float], float]) -> Callable[[Run, Any, Any], Any]:
-    def work(_run: Run, left: Any, right: Any) -> Any:
+def _arithmetic(operator: str, compute: Callable[[float, float], float]) -> Callable[[Computation, Any, Any], Any]:
+    def work(_computation: Computation, left: Any, right: Any) -> Any:
         if type(left) in NUMBERS and type(right) in NUMBERS:
             return checked(compute(double(left), double(right)))
         raise _unsuited(operator, left, right)
@@ -118,17 +122,17 @@ def _shift_parts(a: float, b: float) -> tuple[int, int]:
 # equality and order
 
 
-def equals(run: Run, left: Any, right: Any) -> bool:
+def equals(computation: Computation, left: Any, right: Any) -> bool:
     """`left == right`."""
     a, b = type(left), type(right)
     if a is str or b is str:
-        return a is b and _equal_texts(run, left, right)
+        return a is b and _equal_texts(computation, left, right)
     if a in NUMBERS:
-        return b in NUMBERS and order(run, left, right) == 0
+        return b in NUMBERS and order(computation, left, right) == 0
     if a is list:
-        return b is list and _equal_arrays(run, left, right)
+        return b is list and _equal_arrays(computation, left, right)
     if a in _OBJECTS:
-        return b in _OBJECTS and _equal_objects(run, left, right)
+        return b in _OBJECTS and _equal_objects(computation, left, right)
     if a is bool or left is None:
         return left is right
     if kind_of(right) == "function":
@@ -136,19 +140,19 @@ def equals(run: Run, left: Any, right: Any) -> bool:
     return False
 
 
-def _equal_texts(run: Run, left: str, right: str) -> bool:
+def _equal_texts(computation: Computation, left: str, right: str) -> bool:
     if len(left) != len(right):
         return False
-    run.charge(len(left) // CHARACTERS_PER_STEP)
+    computation.charge(len(left) // CHARACTERS_PER_STEP)
     return left == right
 
 
-def _equal_arrays(run: Run, left: list[Any], right: list[Any]) -> bool:
+def _equal_arrays(computation: Computation, left: list[Any], right: list[Any]) -> bool:
     if len(left) != len(right):
         return False
     for at in range(len(left)):
-        run.charge(1)
-        if not equals(run, element(left, at), element(right, at)):
+        computation.charge(1)
+        if not equals(computation, element(left, at), element(right, at)):
             return False
     return True
 
@@ -161,63 +165,63 @@ def element(array: list[Any], at: int) -> Any:
     return found
 
 
-def _equal_objects(run: Run, left: Any, right: Any) -> bool:
-    names = member_names(run, left, hidden=False)
-    if names != member_names(run, right, hidden=False):
+def _equal_objects(computation: Computation, left: Any, right: Any) -> bool:
+    names = member_names(computation, left, hidden=False)
+    if names != member_names(computation, right, hidden=False):
         return False
     for name in names:
-        run.charge(1)
-        if not equals(run, member(run, left, name), member(run, right, name)):
+        computation.charge(1)
+        if not equals(computation, member(computation, left, name), member(computation, right, name)):
             return False
     return True
 
 
-def compare(run: Run, operator: str, left: Any, right: Any) -> int:
+def compare(computation: Computation, operator: str, left: Any, right: Any) -> int:
     """-1, 0 or 1, for one of the operators of order."""
     a, b = type(left), type(right)
     if a is str and b is str:
-        run.charge(2 * min(len(left), len(right)) // CHARACTERS_PER_STEP)
+        computation.charge(2 * min(len(left), len(right)) // CHARACTERS_PER_STEP)
         return (left > right) - (left < right)  # type: ignore[no-any-return]
     if a in NUMBERS and b in NUMBERS:
-        return order(run, left, right)
+        return order(computation, left, right)
     if a is list and b is list:
-        return _compare_arrays(run, left, right)
+        return _compare_arrays(computation, left, right)
     raise _unsuited(operator, left, right)
 
 
-def _compare_arrays(run: Run, left: list[Any], right: list[Any]) -> int:
+def _compare_arrays(computation: Computation, left: list[Any], right: list[Any]) -> int:
     for at in range(min(len(left), len(right))):
-        run.charge(1)
-        found = compare_any(run, element(left, at), element(right, at))
+        computation.charge(1)
+        found = compare_any(computation, element(left, at), element(right, at))
         if found:
             return found
     return (len(left) > len(right)) - (len(left) < len(right))
 
 
-def compare_any(run: Run, left: Any, right: Any) -> int:
+def compare_any(computation: Computation, left: Any, right: Any) -> int:
     """-1, 0 or 1, as the elements of arrays are compared: null is equal to nothing that can be compared."""
     a, b = kind_of(left), kind_of(right)
     if a != b:
         raise MappingFailed(f"Comparison requires matching types. Got {a} and {b}")
     if a in {"function", "object", "boolean"}:
         raise MappingFailed(f"Values of type {a} are not comparable.")
-    return compare(run, "<", left, right)
+    return compare(computation, "<", left, right)
 
 
-def _by_order(operator: str, holds: Callable[[int], bool]) -> Callable[[Run, Any, Any], bool]:
-    return lambda run, left, right: holds(compare(run, operator, left, right))
+def _by_order(operator: str, holds: Callable[[int], bool]) -> Callable[[Computation, Any, Any], bool]:
+    return lambda computation, left, right: holds(compare(computation, operator, left, right))
 
 
-def is_in(run: Run, name: Any, target: Any) -> bool:
+def is_in(computation: Computation, name: Any, target: Any) -> bool:
     """`name in target`."""
     if type(name) is not str:
         raise MappingFailed(f"the left hand side of the 'in' operator should be a string,  got {kind_of(name)}")
     if type(target) in _OBJECTS:
-        return has_member(run, target, name, hidden=True)
+        return has_member(computation, target, name, hidden=True)
     raise MappingFailed(f"the right hand side of the 'in' operator should be an object, got {kind_of(target)}")
 
 
-BINARY: dict[str, Callable[[Run, Any, Any], Any]] = {
+BINARY: dict[str, Callable[[Computation, Any, Any], Any]] = {
     "-": _arithmetic("-", lambda a, b: a - b),
     "*": _arithmetic("*", lambda a, b: a * b),
     "/": _arithmetic("/", divide),
@@ -227,7 +231,7 @@ BINARY: dict[str, Callable[[Run, Any, Any], Any]] = {
     "^": _arithmetic("^", _bitwise(lambda a, b: a ^ b)),
     "|": _arithmetic("|", _bitwise(lambda a, b: a | b)),
     "==": equals,
-    "!=": lambda run, left, right: not equals(run, left, right),
+    "!=": lambda computation, left, right: not equals(computation, left, right),
     "<": _by_order("<", lambda found: found < 0),
     "<=": _by_order("<=", lambda found: found <= 0),
     ">": _by_order(">", lambda found: found > 0),
@@ -276,7 +280,7 @@ UNARY: dict[str, Callable[[Any], Any]] = {"-": minus, "+": plus, "~": complement
 # members and elements
 
 
-def index(run: Run, target: Any, key: Any) -> Any:
+def index(computation: Computation, target: Any, key: Any) -> Any:
     """`target[key]`."""
     kind = type(target)
     if kind is list:
@@ -292,7 +296,7 @@ def index(run: Run, target: Any, key: Any) -> Any:
         raise MappingFailed(f"can only index objects, strings, and arrays, got {kind_of(target)}.")
     if type(key) is not str:
         raise MappingFailed(f"object index must be string, got {kind_of(key)}.")
-    return member(run, target, key)
+    return member(computation, target, key)
 
 
 def _place(array: list[Any], key: Any) -> int:
@@ -307,7 +311,7 @@ def _place(array: list[Any], key: Any) -> int:
     return floor
 
 
-def slice_of(run: Run, target: Any, begin: Any, end: Any, step: Any) -> Any:
+def slice_of(computation: Computation, target: Any, begin: Any, end: Any, step: Any) -> Any:
     """`target[begin:end:step]`; None where nothing is said."""
     if type(target) not in {str, list}:
         raise MappingFailed(f"std.slice accepts a string or an array, but got: {kind_of(target)}")
@@ -317,7 +321,7 @@ def slice_of(run: Run, target: Any, begin: Any, end: Any, step: Any) -> Any:
     stride = 1.0 if step is None else _slice_number(step)
     if stride <= 0:
         raise MappingFailed(f"got {stride:g} but step must be greater than 0")
-    return _sliced(run, target, first, min(last, length), stride)
+    return _sliced(computation, target, first, min(last, length), stride)
 
 
 def _slice_number(value: Any) -> float:
@@ -335,29 +339,29 @@ def _no_element(frame: Frame) -> Any:
     raise MappingFailed(f"array index was not integer: {frame[0]:g}")
 
 
-def _sliced(run: Run, target: Any, first: float, last: float, stride: float) -> Any:
+def _sliced(computation: Computation, target: Any, first: float, last: float, stride: float) -> Any:
     if first.is_integer() and stride.is_integer():
         found = target[int(first) : max(0, math.ceil(last)) : int(stride)]
         if type(found) is str:
-            run.charge_text(len(found))
+            computation.charge_text(len(found))
         else:
-            run.charge_copy(len(found))
+            computation.charge_copy(len(found))
         return found
     parts: list[Any] = []
     at = first
     while at < last:
-        run.charge(1)
+        computation.charge(1)
         parts.append(Thunk(_no_element, [at]) if type(target) is list and not at.is_integer() else target[int(at)])
         at += stride
     return "".join(parts) if type(target) is str else parts
 
 
-def repeat_text(run: Run, text: str, times: int) -> str:
+def repeat_text(computation: Computation, text: str, times: int) -> str:
     """The text so many times."""
     if len(text) * times > STRING_CHARACTERS_MAX:
         raise GaveUp
-    run.charge(times // CHARACTERS_PER_STEP)
-    run.charge_text(len(text) * times)
+    computation.charge(times // CHARACTERS_PER_STEP)
+    computation.charge_text(len(text) * times)
     return text * times
 
 

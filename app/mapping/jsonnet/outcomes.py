@@ -1,4 +1,4 @@
-"""Why a program is not compiled, or its run not finished here. None of these leaves the room of templates."""
+"""Why a program is not compiled, or its computation not finished here. None of these leaves the room of templates."""
 
 
 class Refused(Exception):
@@ -10,4 +10,4 @@ class Outside(Exception):
 
 
 class GaveUp(Exception):
-    """A run reached one of the limits of compiled programs: it is left to the interpreter, and to its limits."""
+    """The computation reached one of the limits of what is compiled: it is left to the interpreter, and its limits."""

@@ -6,9 +6,9 @@ from app.errors import MappingFailed
 from app.mapping.arrived import Arrived
 from app.mapping.jsonnet import calls, comprehensions, expressions, object_literals
 from app.mapping.jsonnet.compilation import Compilation, Translate
+from app.mapping.jsonnet.computation import Computation
 from app.mapping.jsonnet.object_parser import parse
 from app.mapping.jsonnet.outcomes import GaveUp, Outside
-from app.mapping.jsonnet.run import Run
 from app.mapping.jsonnet.scope import Scope
 from app.mapping.jsonnet.syntax import (
     Array,
@@ -68,15 +68,15 @@ _TRANSLATIONS: dict[type[Node], Translate] = {
 class Program:
     """Maps one event after another to the template's value. It has one frame of mind: not for several threads."""
 
-    def __init__(self, code: Code, size: int, run: Run, *, raw_string: bool) -> None:
+    def __init__(self, code: Code, size: int, computation: Computation, *, raw_string: bool) -> None:
         self._code = code
-        self._run = run
+        self._computation = computation
         self._variables = [None] * (size - VARIABLES)
         self._raw_string = raw_string
         self._rests = 0
 
     def value(self, _arrived: Arrived) -> str:
-        """The column's value, in what is left of a run that began with this event.
+        """The column's value, of a computation that began with this event, in what is left of its allowance.
 
         Raises MappingFailed if it has none, and GaveUp if the interpreter must say.
         """
@@ -84,7 +84,7 @@ class Program:
             self._rests -= 1
             raise GaveUp
         try:
-            return self._compute()
+            return self._text()
         except (GaveUp, RecursionError):
             reason = "a limit"
         except MappingFailed:
@@ -95,22 +95,22 @@ class Program:
         self._rests = RESTED_EVENTS
         raise GaveUp(reason)
 
-    def run(self, arrived: Arrived) -> str:
-        """As `value`, but the run begins here, and a fault of ours comes through."""
-        self._run.begin(arrived)
-        return self._compute()
+    def compute(self, arrived: Arrived) -> str:
+        """As `value`, but the computation begins here, and a fault of ours comes through."""
+        self._computation.begin(arrived)
+        return self._text()
 
-    def _compute(self) -> str:
-        run = self._run
-        value = self._code([None, run, *self._variables])
-        text = value if self._raw_string and type(value) is str else to_result(value, run)
+    def _text(self) -> str:
+        computation = self._computation
+        value = self._code([None, computation, *self._variables])
+        text = value if self._raw_string and type(value) is str else to_result(value, computation)
         if len(text) * _BYTES_PER_CHARACTER > RESULT_BYTES_MAX and len(text.encode()) > RESULT_BYTES_MAX:
             raise MappingFailed(f"the template's result is larger than {RESULT_BYTES_MAX} bytes")
         return text
 
 
-def compile_program(template: Template, run: Run | None = None) -> Program:
-    """Make it ready, for a run of its own or one that it shares. Raises Refused, or Outside."""
+def compile_program(template: Template, computation: Computation | None = None) -> Program:
+    """Make it ready, for a computation of its own or one that it shares. Raises Refused, or Outside."""
     source = template.content
     if template.language != LANGUAGE:
         raise Outside(template.language)
@@ -121,7 +121,7 @@ def compile_program(template: Template, run: Run | None = None) -> Program:
         code = Compilation(source, _TRANSLATIONS).code(parse(source), scope)
     except RecursionError:
         raise Outside("nested too deep") from None
-    return Program(code, scope.plan.size, run or Run(), raw_string=template.raw_string)
+    return Program(code, scope.plan.size, computation or Computation(), raw_string=template.raw_string)
 
 
 def _is_unicode(text: str) -> bool:

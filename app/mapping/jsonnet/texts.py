@@ -23,23 +23,23 @@ _CHEAP_CHARACTERS = 256
 _CONSTANTS = {None: "null", True: "true", False: "false"}
 
 
-def quote(run: Allowance, text: str) -> str:
+def quote(computation: Allowance, text: str) -> str:
     """As a JSON string, with escapes for all controls."""
     if len(text) > _CHEAP_CHARACTERS:
-        run.charge_text(len(text))
+        computation.charge_text(len(text))
         quoted = _quoted(text)
-        run.charge_text(len(quoted))
+        computation.charge_text(len(quoted))
     else:
         quoted = _quoted(text)
-    return _without_controls(run, quoted)
+    return _without_controls(computation, quoted)
 
 
-def _without_controls(run: Allowance, text: str) -> str:
+def _without_controls(computation: Allowance, text: str) -> str:
     if text.isascii() and "\x7f" not in text:
         return text
     if _DELETE_TO_C1.search(text) is None:
         return text
-    run.charge(2 * len(text))
+    computation.charge(2 * len(text))
     return _DELETE_TO_C1.sub(lambda control: f"\\u{ord(control[0]):04x}", text)
 
 
@@ -57,21 +57,21 @@ _RESULT = Style(",", ":", "[]", "{}", "0")
 _PART = Style(", ", ": ", "[ ]", "{ }", "-0")
 
 
-def to_result(value: Any, run: Allowance) -> str:
+def to_result(value: Any, computation: Allowance) -> str:
     """Write as the result of a program: compact JSON, members sorted. Raises MappingFailed."""
     if type(value) is str:
-        return quote(run, value)
-    if type(value) in {dict, list} and _is_plain(run, value, 0):
-        return _without_controls(run, _plain_encoder.encode(value).decode())
-    return _write(value, run, _RESULT, 0)
+        return quote(computation, value)
+    if type(value) in {dict, list} and _is_plain(computation, value, 0):
+        return _without_controls(computation, _plain_encoder.encode(value).decode())
+    return _write(value, computation, _RESULT, 0)
 
 
-def to_text(value: Any, run: Allowance) -> str:
+def to_text(value: Any, computation: Allowance) -> str:
     """Write as `std.toString` does; a string is itself. Raises MappingFailed."""
-    return value if type(value) is str else _write(value, run, _PART, 0)
+    return value if type(value) is str else _write(value, computation, _PART, 0)
 
 
-def _is_plain(run: Allowance, value: Any, depth: int) -> bool:  # noqa: C901 -- what a call a member would cost
+def _is_plain(computation: Allowance, value: Any, depth: int) -> bool:  # noqa: C901 -- what a call a member would cost
     """Whether it is of a body, and all its numbers are written as they are kept. What it costs to write is paid."""
     if depth > DEPTH_MAX:
         raise GaveUp
@@ -81,7 +81,7 @@ def _is_plain(run: Allowance, value: Any, depth: int) -> bool:  # noqa: C901 -- 
         if kind is str:
             characters += len(member)
         elif kind is dict or kind is list:
-            if not _is_plain(run, member, depth + 1):
+            if not _is_plain(computation, member, depth + 1):
                 return False
         elif kind is int:
             if not -_WORD < member < _WORD:
@@ -91,63 +91,65 @@ def _is_plain(run: Allowance, value: Any, depth: int) -> bool:  # noqa: C901 -- 
     if type(value) is dict:
         for name in value:
             characters += len(name)
-    run.left -= 1 + len(value) // _MEMBERS_PER_STEP + characters // CHARACTERS_PER_STEP
-    if run.left < 0:
+    computation.left -= 1 + len(value) // _MEMBERS_PER_STEP + characters // CHARACTERS_PER_STEP
+    if computation.left < 0:
         raise GaveUp
     return True
 
 
-def _write(value: Any, run: Allowance, style: Style, depth: int) -> str:
+def _write(value: Any, computation: Allowance, style: Style, depth: int) -> str:
     kind = type(value)
     if kind is str:
-        return quote(run, value)
+        return quote(computation, value)
     if kind in NUMBERS:
-        text = print_number(run, value)
+        text = print_number(computation, value)
         return style.minus_zero if text == "-0" else text
     if value is None or kind is bool:
         return _CONSTANTS[value]
     if depth > DEPTH_MAX:
         raise GaveUp
     if kind is list:
-        return _write_array(value, run, style, depth + 1)
+        return _write_array(value, computation, style, depth + 1)
     if kind is dict:
-        return _write_dict(value, run, style, depth + 1)
+        return _write_dict(value, computation, style, depth + 1)
     if kind is Composed:
-        return _write_composed(value, run, style, depth + 1)
+        return _write_composed(value, computation, style, depth + 1)
     raise MappingFailed("couldn't manifest function in JSON output.")
 
 
-def _write_array(array: list[Any], run: Allowance, style: Style, depth: int) -> str:
+def _write_array(array: list[Any], computation: Allowance, style: Style, depth: int) -> str:
     if not array:
         return style.empty_array
-    run.charge(2 * len(array))
+    computation.charge(2 * len(array))
     texts = []
     for at, element in enumerate(array):
         if type(element) is Thunk:
             element = array[at] = element.force()  # noqa: PLW2901 -- the value takes the thunk's place
-        texts.append(_write(element, run, style, depth))
-    run.charge_joined(texts)
+        texts.append(_write(element, computation, style, depth))
+    computation.charge_joined(texts)
     return f"[{style.comma.join(texts)}]"
 
 
-def _write_dict(members: dict[str, Any], run: Allowance, style: Style, depth: int) -> str:
+def _write_dict(members: dict[str, Any], computation: Allowance, style: Style, depth: int) -> str:
     if not members:
         return style.empty_object
-    run.charge_sort(members)
+    computation.charge_sort(members)
     texts = []
     for name in sorted(members):
         value = members[name]
         if type(value) is Thunk:
             value = members[name] = value.force()
-        texts.append(f"{quote(run, name)}{style.colon}{_write(value, run, style, depth)}")
-    run.charge_joined(texts)
+        texts.append(f"{quote(computation, name)}{style.colon}{_write(value, computation, style, depth)}")
+    computation.charge_joined(texts)
     return f"{{{style.comma.join(texts)}}}"
 
 
-def _write_composed(value: Composed, run: Allowance, style: Style, depth: int) -> str:
+def _write_composed(value: Composed, computation: Allowance, style: Style, depth: int) -> str:
     value.assert_all()
     names = value.names(hidden=False)
-    run.charge(2 * len(names))
-    texts = [f"{quote(run, name)}{style.colon}{_write(value.get(name), run, style, depth)}" for name in names]
-    run.charge_joined(texts)
+    computation.charge(2 * len(names))
+    texts = [
+        f"{quote(computation, name)}{style.colon}{_write(value.get(name), computation, style, depth)}" for name in names
+    ]
+    computation.charge_joined(texts)
     return f"{{{style.comma.join(texts)}}}" if texts else style.empty_object

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-Frame: TypeAlias = list[Any]  # the frame around it, the run, then the variables: values or thunks
+Frame: TypeAlias = list[Any]  # the frame around it, the computation, then the variables: values or thunks
 Code: TypeAlias = Callable[[Frame], Any]  # gives a value, never a thunk
 
-OUTER, RUN, VARIABLES = 0, 1, 2  # places in a frame
+OUTER, COMPUTATION, VARIABLES = 0, 1, 2  # places in a frame
 
 
 class Thunk:
@@ -32,11 +32,3 @@ class Thunk:
 def force(value: Any) -> Any:
     """The value itself."""
     return value.force() if type(value) is Thunk else value
-
-
-def forced_elements(array: list[Any]) -> list[Any]:
-    """The array, each element a value by now."""
-    for at, element in enumerate(array):
-        if type(element) is Thunk:
-            array[at] = element.force()
-    return array

@@ -57,7 +57,7 @@ def an_oracle():
 def compiled_says(program, event):
     """As an answer of the oracle; None if it gave up."""
     try:
-        return True, program.run(Arrived(event, ""))
+        return True, program.compute(Arrived(event, ""))
     except MappingFailed as failure:
         return False, str(failure)
     except (GaveUp, RecursionError):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from app.errors import MappingFailed
 from app.mapping import paths, strftime
 from app.mapping.arrived import Arrived
-from app.mapping.jsonnet import GaveUp, Outside, Refused, Run, compile_program
+from app.mapping.jsonnet import Computation, GaveUp, Outside, Refused, compile_program
 from app.mapping.jsonnet.costs import FREE, ITSELF, LOOKS, SIZES
 from app.mapping.jsonnet.globals import GLOBALS
 from app.mapping.jsonnet.limits import CHARACTERS_PER_STEP, STEPS_MAX
@@ -96,8 +96,8 @@ BODIES = {
 
 
 def compiled(text, body=b'["x"]'):
-    run = Run()
-    return compile_program(Template(text), run), run, Arrived(Event("r", 1, "1.2.3.4", JSON, body), "")
+    computation = Computation()
+    return compile_program(Template(text), computation), computation, Arrived(Event("r", 1, "1.2.3.4", JSON, body), "")
 
 
 @pytest.mark.parametrize(
@@ -107,15 +107,17 @@ def test_what_would_take_long_is_left_to_the_interpreter(text, body):
     program, _, event = compiled(text, body)
     begun_s = time.thread_time()
     with pytest.raises((GaveUp, RecursionError)):
-        program.run(event)
+        program.compute(event)
     assert time.thread_time() - begun_s < 5, "an alarm: what is allowed takes a quarter of a second"
 
 
 def test_the_length_of_an_object_is_known():
     body = b"{%s}" % b",".join(b'"k%d":1' % n for n in range(60_000))
-    program, run, event = compiled("std.foldl(function(sum, n) sum + std.length(Body()), std.range(1, 200), 0)", body)
-    assert program.run(event) == str(200 * 60_000)
-    assert run.left > STEPS_MAX / 2
+    program, computation, event = compiled(
+        "std.foldl(function(sum, n) sum + std.length(Body()), std.range(1, 200), 0)", body
+    )
+    assert program.compute(event) == str(200 * 60_000)
+    assert computation.left > STEPS_MAX / 2
 
 
 @pytest.mark.parametrize(
@@ -135,7 +137,7 @@ def test_the_length_of_an_object_is_known():
 def test_numbers_of_a_body_are_compared_by_all_their_digits(a, b, equal, less):
     body = b'{"a":%s,"b":%s}' % (a, b)
     program, _, event = compiled("[Body('a') == Body('b'), Body('a') < Body('b')]", body)
-    assert program.run(event) == f"[{str(equal).lower()},{str(less).lower()}]"
+    assert program.compute(event) == f"[{str(equal).lower()},{str(less).lower()}]"
 
 
 def test_each_function_says_what_it_costs():
@@ -146,19 +148,19 @@ def test_each_function_says_what_it_costs():
 @pytest.mark.parametrize("cost", [SIZES, ITSELF])
 def test_what_is_made_is_paid_for(cost):
     """Also by a function that forgets it."""
-    native = type(GLOBALS["Ip"])("f", ("x",), lambda _run, text: text * 10, cost)
-    run = Run()
-    assert len(native.of(run).call(["x" * 6400])) == 64_000
-    assert STEPS_MAX - run.left >= 64_000 // CHARACTERS_PER_STEP
+    native = type(GLOBALS["Ip"])("f", ("x",), lambda _computation, text: text * 10, cost)
+    computation = Computation()
+    assert len(native.of(computation).call(["x" * 6400])) == 64_000
+    assert STEPS_MAX - computation.left >= 64_000 // CHARACTERS_PER_STEP
     with pytest.raises(GaveUp):
-        native.of(run).call(["x" * 1_000_000])
+        native.of(computation).call(["x" * 1_000_000])
 
 
 def test_no_cache_holds_what_a_program_computed():
     for text in ("Body(std.repeat('a', 1000), 'none')", "Now(std.repeat('a', 1000))", "std.repeat('a', 1000) % []"):
         kept = [cache.cache_info().currsize for cache in (paths._kept, strftime._kept, format_codes._kept)]
         program, _, event = compiled(text)
-        program.run(event)
+        program.compute(event)
         assert [cache.cache_info().currsize for cache in (paths._kept, strftime._kept, format_codes._kept)] == kept
 
 
@@ -193,25 +195,25 @@ function(x) x; function(a, b) a; function(x) [x, x]; function(x) true; function(
 
 @pytest.fixture(name="values", scope="module")
 def _values():
-    run = Run()
-    run.begin(Arrived(Event("r", 1, "1.2.3.4", JSON, b'{"a":1}'), ""))
+    computation = Computation()
+    computation.begin(Arrived(Event("r", 1, "1.2.3.4", JSON, b'{"a":1}'), ""))
 
     def value(text):
-        run.left = 10 * STEPS_MAX
-        program = compile_program(Template(text), run)
-        return program._code([None, run, *program._variables])
+        computation.left = 10 * STEPS_MAX
+        program = compile_program(Template(text), computation)
+        return program._code([None, computation, *program._variables])
 
-    return run, [value(text) for text in VALUES.strip().replace("\n", ";").split(";")]
+    return computation, [value(text) for text in VALUES.strip().replace("\n", ";").split(";")]
 
 
 @settings(max_examples=1500, deadline=None)
 @given(st.data())
 def test_any_function_pays_for_what_it_does(values, data):
-    run, pool = values
-    native = FUNCTIONS[data.draw(st.sampled_from(sorted(FUNCTIONS)))].of(run)
+    computation, pool = values
+    native = FUNCTIONS[data.draw(st.sampled_from(sorted(FUNCTIONS)))].of(computation)
     arguments = [pool[data.draw(st.integers(0, len(pool) - 1))] for _ in native.names]
     known = {id(value) for value in pool}
-    run.left = STEPS_MAX
+    computation.left = STEPS_MAX
     gc.disable()  # its pauses are nobody's work
     begun_s, made = time.thread_time(), None
     try:
@@ -221,7 +223,7 @@ def test_any_function_pays_for_what_it_does(values, data):
     finally:
         spent_s = time.thread_time() - begun_s
         gc.enable()
-    charged = min(STEPS_MAX, STEPS_MAX - run.left)
+    charged = min(STEPS_MAX, STEPS_MAX - computation.left)
     if native.cost.makes and id(made) not in known:
         assert sys.getsizeof(made) <= 1000 + charged * 4 * CHARACTERS_PER_STEP
     assert spent_s < 1 + charged * 20e-6, "an alarm: a step takes a microsecond at most"

@@ -89,7 +89,7 @@ soup = st.lists(st.sampled_from(WORDS), max_size=60).flatmap(
 def run(text):
     """Any of the ways in which it may end."""
     with suppress(Refused, Outside, GaveUp, RecursionError, MappingFailed):
-        compile_program(Template(text)).run(Arrived(EVENT, ""))
+        compile_program(Template(text)).compute(Arrived(EVENT, ""))
 
 
 @settings(max_examples=400, deadline=10_000)

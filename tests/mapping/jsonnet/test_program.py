@@ -3,7 +3,7 @@
 import pytest
 
 from app.errors import MappingFailed
-from app.mapping.jsonnet import GaveUp, Run, compile_program
+from app.mapping.jsonnet import Computation, GaveUp, compile_program
 from app.mapping.jsonnet.program import RESTED_EVENTS
 from app.model.column import Template
 
@@ -14,7 +14,7 @@ DOUBLING = f"local a0 = 'xx', {', '.join(f'a{n + 1} = a{n} + a{n}' for n in rang
 @pytest.fixture(name="value")
 def _value(arrived):
     def value(program, body="{}", *, raw_string=False):
-        return compile_program(Template(program, raw_string=raw_string)).run(arrived(body))
+        return compile_program(Template(program, raw_string=raw_string)).compute(arrived(body))
 
     return value
 
@@ -105,12 +105,12 @@ def test_a_large_result_fails(value):
 
 
 def test_a_program_rests_when_it_gave_up(arrived):
-    run = Run()
-    program = compile_program(Template("if Body('evil') then std.range(0, 1e12) else 'good'"), run)
+    computation = Computation()
+    program = compile_program(Template("if Body('evil') then std.range(0, 1e12) else 'good'"), computation)
     good, evil = arrived('{"evil":false}'), arrived('{"evil":true}')
 
     def value(event):
-        run.begin(event)
+        computation.begin(event)
         return program.value(event)
 
     assert value(good) == '"good"'
@@ -121,9 +121,9 @@ def test_a_program_rests_when_it_gave_up(arrived):
 
 
 def test_a_fault_of_ours_is_told_and_left_to_the_interpreter(arrived, caplog):
-    run = Run()
-    program = compile_program(Template("1"), run)
-    run.begin(arrived())
+    computation = Computation()
+    program = compile_program(Template("1"), computation)
+    computation.begin(arrived())
     program._code = lambda _frame: 1 / 0
     with pytest.raises(GaveUp):
         program.value(arrived())

@@ -5,11 +5,11 @@ from typing import Any
 
 from app.errors import MappingFailed
 from app.mapping.digits import printed
+from app.mapping.jsonnet.computation import Computation
 from app.mapping.jsonnet.doubles import NUMBERS, checked, double, print_number
 from app.mapping.jsonnet.kinds import kind_of
 from app.mapping.jsonnet.limits import PADDING_MAX
 from app.mapping.jsonnet.outcomes import GaveUp
-from app.mapping.jsonnet.run import Run
 from app.mapping.jsonnet.std.format_codes import FormatCode
 from app.mapping.jsonnet.std.mathematics import computed, number_of
 from app.mapping.jsonnet.std.strings import char_of
@@ -24,9 +24,9 @@ _SMALL_EXPONENT = -4
 _DIGITS = "0123456789abcdef"
 
 
-def padded(run: Run, code: FormatCode, text: str, width: Any) -> str:
+def padded(computation: Computation, code: FormatCode, text: str, width: Any) -> str:
     """The text, at least so wide."""
-    run.charge_text(len(text))
+    computation.charge_text(len(text))
     blanks = " " * _missing(number_of(width, "a field width"), text)
     return text + blanks if "-" in code.flags else blanks + text
 
@@ -38,19 +38,19 @@ def _missing(width: float, text: str) -> int:
     return missing
 
 
-def convert(run: Run, code: FormatCode, value: Any, width: Any, precision: Any) -> str:
+def convert(computation: Computation, code: FormatCode, value: Any, width: Any, precision: Any) -> str:
     """The text of a value. Raises MappingFailed."""
     if code.letter == "s":
-        return to_text(value, run)
+        return to_text(value, computation)
     if code.letter == "c":
         return _character(value)
-    run.charge(_STEPS)
+    computation.charge(_STEPS)
     if type(value) not in NUMBERS:
         raise MappingFailed(f"Format required number, got {kind_of(value)}")
     zeros = number_of(width, "a field width") if "0" in code.flags and "-" not in code.flags else 0.0
     given = None if precision is None else number_of(precision, "a precision")
     if code.letter in "dox":
-        return _integral(run, code, value, zeros, 0.0 if given is None else given)
+        return _integral(computation, code, value, zeros, 0.0 if given is None else given)
     return _fractional(code, double(value), zeros, _PRECISION if given is None else given)
 
 
@@ -67,7 +67,7 @@ def _character(value: Any) -> str:
 # integers
 
 
-def _integral(run: Run, code: FormatCode, value: Any, zeros: float, digits: float) -> str:
+def _integral(computation: Computation, code: FormatCode, value: Any, zeros: float, digits: float) -> str:
     number = double(value)
     if code.letter == "x":
         whole = float(math.floor(number))
@@ -77,7 +77,7 @@ def _integral(run: Run, code: FormatCode, value: Any, zeros: float, digits: floa
         return sign + (text.upper() if code.is_upper else text)
     sign = _sign(code, is_negative=number <= -1)
     if code.letter == "d":
-        text = print_number(run, abs(value)) if type(value) is int else _decimal(float(math.floor(abs(number))))
+        text = print_number(computation, abs(value)) if type(value) is int else _decimal(float(math.floor(abs(number))))
     else:
         whole = float(math.floor(abs(number)))
         text = ("0" if "#" in code.flags and whole else "") + _radix(whole, 8)

@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 
 from app.errors import MappingFailed
+from app.mapping.jsonnet.computation import Computation
 from app.mapping.jsonnet.costs import ITSELF, SIZES
 from app.mapping.jsonnet.kinds import expect
 from app.mapping.jsonnet.operators import BINARY, element
 from app.mapping.jsonnet.outcomes import GaveUp
-from app.mapping.jsonnet.run import Run
 from app.mapping.jsonnet.std.library import Library, items_of, only_text
 from app.mapping.jsonnet.std.mathematics import number_of
 from app.mapping.jsonnet.std.strings import text_of
@@ -24,20 +24,20 @@ _QUARTET = 4
 
 
 @library.define("md5(str)", SIZES)
-def _md5(_run: Run, text: Any) -> str:
+def _md5(_computation: Computation, text: Any) -> str:
     whole = text_of(text, "std.md5")
     return hashlib.md5(whole.encode(), usedforsecurity=False).hexdigest()
 
 
 @library.define("encodeUTF8(str)", SIZES)
-def _encode_utf8(run: Run, text: Any) -> list[float]:
+def _encode_utf8(computation: Computation, text: Any) -> list[float]:
     encoded = text_of(text, "std.encodeUTF8").encode()
-    run.charge(len(encoded))
+    computation.charge(len(encoded))
     return [float(byte) for byte in encoded]
 
 
 @library.define("decodeUTF8(arr)", SIZES)
-def _decode_utf8(_run: Run, array: Any) -> str:
+def _decode_utf8(_computation: Computation, array: Any) -> str:
     expect(array, "array", "std.decodeUTF8")
     encoded = bytes(_byte(element(array, at), at) for at in range(len(array)))
     if 0 in encoded:
@@ -56,12 +56,12 @@ def _byte(value: Any, at: int) -> int:
 
 
 @library.define("base64(input)", ITSELF)
-def _base64(run: Run, value: Any) -> str:
+def _base64(computation: Computation, value: Any) -> str:
     if type(value) is str:
-        run.charge_text(len(value))
+        computation.charge_text(len(value))
         return _base64_text(value)
-    items = items_of(run, value)
-    codes = [_masked(run, element(items, at)) for at in range(len(items))]
+    items = items_of(computation, value)
+    codes = [_masked(computation, element(items, at)) for at in range(len(items))]
     if any(code >= _BYTE for code in codes):
         raise MappingFailed(_NO_BYTES)
     return base64.b64encode(bytes(codes)).decode()
@@ -77,13 +77,13 @@ def _base64_text(text: str) -> str:
         raise MappingFailed(_NO_BYTES) from None
 
 
-def _masked(run: Run, value: Any) -> int:
+def _masked(computation: Computation, value: Any) -> int:
     number = number_of(value, "std.base64")
-    return _BYTE if number >= _BYTE else int(BINARY["&"](run, number, 255.0))
+    return _BYTE if number >= _BYTE else int(BINARY["&"](computation, number, 255.0))
 
 
 @library.define("base64Decode(str)", SIZES)
-def _base64_decode(_run: Run, text: Any) -> str:
+def _base64_decode(_computation: Computation, text: Any) -> str:
     decoded = _decoded(text)
     if 0 in decoded:
         raise GaveUp
@@ -91,9 +91,9 @@ def _base64_decode(_run: Run, text: Any) -> str:
 
 
 @library.define("base64DecodeBytes(str)", SIZES)
-def _base64_decode_bytes(run: Run, text: Any) -> list[float]:
+def _base64_decode_bytes(computation: Computation, text: Any) -> list[float]:
     decoded = _decoded(text)
-    run.charge(len(decoded))
+    computation.charge(len(decoded))
     return [float(byte) for byte in decoded]
 
 
@@ -112,9 +112,9 @@ _json_decoder = msgspec.json.Decoder()
 
 
 @library.define("parseJson(str)", SIZES)
-def _parse_json(run: Run, text: Any) -> Any:
+def _parse_json(computation: Computation, text: Any) -> Any:
     whole = text_of(text, "std.parseJson")
-    run.charge(len(whole) // _CHARACTERS_OF_JSON_PER_STEP)
+    computation.charge(len(whole) // _CHARACTERS_OF_JSON_PER_STEP)
     if whole.startswith("\ufeff") or "\\u0000" in whole:
         raise GaveUp
     try:
@@ -134,10 +134,10 @@ def _doubled(value: Any) -> Any:
 
 
 @library.define("escapeStringJson(str_)", ITSELF)
-def _escape_json(run: Run, value: Any) -> str:
-    return quote(run, to_text(value, run))
+def _escape_json(computation: Computation, value: Any) -> str:
+    return quote(computation, to_text(value, computation))
 
 
 @library.define("escapeStringPython(str)", ITSELF)
-def _escape_python(run: Run, value: Any) -> str:
-    return quote(run, to_text(value, run))
+def _escape_python(computation: Computation, value: Any) -> str:
+    return quote(computation, to_text(value, computation))

@@ -3,10 +3,10 @@
 from typing import Any
 
 from app.errors import MappingFailed
+from app.mapping.jsonnet.computation import Computation
 from app.mapping.jsonnet.costs import ITSELF
 from app.mapping.jsonnet.functions import UNBOUND
 from app.mapping.jsonnet.operators import BINARY, add, compare_any, element
-from app.mapping.jsonnet.run import Run
 from app.mapping.jsonnet.std.arrays import called
 from app.mapping.jsonnet.std.library import Library, items_of, length_of
 from app.mapping.jsonnet.thunks import force
@@ -15,8 +15,8 @@ library = Library()
 
 
 @library.define("foldl(lazy func, arr, lazy init)", ITSELF)
-def _foldl(run: Run, func: Any, array: Any, init: Any) -> Any:
-    items = items_of(run, array)
+def _foldl(computation: Computation, func: Any, array: Any, init: Any) -> Any:
+    items = items_of(computation, array)
     running = init
     for one in items:
         running = called(func, running, one)
@@ -24,8 +24,8 @@ def _foldl(run: Run, func: Any, array: Any, init: Any) -> Any:
 
 
 @library.define("foldr(lazy func, arr, lazy init)", ITSELF)
-def _foldr(run: Run, func: Any, array: Any, init: Any) -> Any:
-    items = items_of(run, array)
+def _foldr(computation: Computation, func: Any, array: Any, init: Any) -> Any:
+    items = items_of(computation, array)
     running = init
     for one in reversed(items):
         running = called(func, one, running)
@@ -33,56 +33,56 @@ def _foldr(run: Run, func: Any, array: Any, init: Any) -> Any:
 
 
 @library.define("sum(arr)", ITSELF)
-def summed(run: Run, array: Any) -> Any:
+def summed(computation: Computation, array: Any) -> Any:
     """From 0 on."""
-    return _added(run, array, 0.0)
+    return _added(computation, array, 0.0)
 
 
-def _added(run: Run, array: Any, begin: Any) -> Any:
+def _added(computation: Computation, array: Any, begin: Any) -> Any:
     total = begin
-    for one in items_of(run, array):
-        total = add(run, total, force(one))
+    for one in items_of(computation, array):
+        total = add(computation, total, force(one))
     return total
 
 
 @library.define("avg(arr)", ITSELF)
-def _avg(run: Run, array: Any) -> Any:
+def _avg(computation: Computation, array: Any) -> Any:
     count = length_of(array)
     if count == 0:
         raise MappingFailed("Cannot calculate average of an empty array.")
-    return BINARY["/"](run, summed(run, array), float(count))
+    return BINARY["/"](computation, summed(computation, array), float(count))
 
 
 @library.define("flattenArrays(arrs)", ITSELF)
-def _flatten(run: Run, arrays: Any) -> Any:
+def _flatten(computation: Computation, arrays: Any) -> Any:
     if type(arrays) is list:
         parts = [element(arrays, at) for at in range(len(arrays))]
         if all(type(part) is list for part in parts):
-            run.charge(sum(map(len, parts)) + len(parts))
+            computation.charge(sum(map(len, parts)) + len(parts))
             return [one for part in parts for one in part]
-    return _added(run, arrays, [])
+    return _added(computation, arrays, [])
 
 
 @library.define("minArray(arr, lazy keyF=unbound, lazy onEmpty=unbound)", ITSELF)
-def _min_array(run: Run, array: Any, key: Any, on_empty: Any) -> Any:
-    return _best(run, array, key, on_empty, worse=1)
+def _min_array(computation: Computation, array: Any, key: Any, on_empty: Any) -> Any:
+    return _best(computation, array, key, on_empty, worse=1)
 
 
 @library.define("maxArray(arr, lazy keyF=unbound, lazy onEmpty=unbound)", ITSELF)
-def _max_array(run: Run, array: Any, key: Any, on_empty: Any) -> Any:
-    return _best(run, array, key, on_empty, worse=-1)
+def _max_array(computation: Computation, array: Any, key: Any, on_empty: Any) -> Any:
+    return _best(computation, array, key, on_empty, worse=-1)
 
 
-def _best(run: Run, array: Any, key: Any, on_empty: Any, *, worse: int) -> Any:
-    items = items_of(run, array)
+def _best(computation: Computation, array: Any, key: Any, on_empty: Any, *, worse: int) -> Any:
+    items = items_of(computation, array)
     if not items:
         if on_empty is UNBOUND:
             raise MappingFailed("Expected at least one element in array. Got none")
         return force(on_empty)
-    run.charge(len(items))
+    computation.charge(len(items))
     best = items[0]
     for one in items:
-        if compare_any(run, key_of(key, best), key_of(key, one)) == worse:
+        if compare_any(computation, key_of(key, best), key_of(key, one)) == worse:
             best = one
     return force(best)
 

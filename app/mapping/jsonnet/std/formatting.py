@@ -3,12 +3,12 @@
 from typing import Any
 
 from app.errors import MappingFailed
+from app.mapping.jsonnet.computation import Computation
 from app.mapping.jsonnet.costs import ITSELF
 from app.mapping.jsonnet.doubles import NUMBERS, double
 from app.mapping.jsonnet.kinds import kind_of
 from app.mapping.jsonnet.members import has_member, member
 from app.mapping.jsonnet.operators import element, remainder
-from app.mapping.jsonnet.run import Run
 from app.mapping.jsonnet.std.conversions import convert, padded
 from app.mapping.jsonnet.std.format_codes import STAR, FormatCode, read_format
 from app.mapping.jsonnet.std.library import Library
@@ -20,43 +20,43 @@ _CHARACTERS_PER_STEP, _STEPS_PER_CODE = 4, 8
 
 
 @library.define("mod(a, b)", ITSELF)
-def modulo(run: Run, left: Any, right: Any) -> Any:
+def modulo(computation: Computation, left: Any, right: Any) -> Any:
     """`left % right`."""
     if type(left) in NUMBERS and type(right) in NUMBERS:
         return remainder(double(left), double(right))
     if type(left) is str:
-        return format_text(run, left, right)
+        return format_text(computation, left, right)
     raise MappingFailed(f"Operator % cannot be used on types {kind_of(left)} and {kind_of(right)}.")
 
 
 @library.define("format(str, vals)", ITSELF)
-def format_text(run: Run, text: Any, values: Any) -> str:
+def format_text(computation: Computation, text: Any, values: Any) -> str:
     """Put the values where the text has codes."""
     whole = text_of(text, "std.format")
-    run.charge(len(whole) // _CHARACTERS_PER_STEP + whole.count("%") * _STEPS_PER_CODE)
+    computation.charge(len(whole) // _CHARACTERS_PER_STEP + whole.count("%") * _STEPS_PER_CODE)
     parts = read_format(whole)
     if kind_of(values) == "object":
-        texts = [part if isinstance(part, str) else _of_object(run, part, values) for part in parts]
+        texts = [part if isinstance(part, str) else _of_object(computation, part, values) for part in parts]
     else:
-        texts = _of_array(run, parts, values if type(values) is list else [values])
-    run.charge_joined(texts)
+        texts = _of_array(computation, parts, values if type(values) is list else [values])
+    computation.charge_joined(texts)
     return "".join(texts)
 
 
-def _of_object(run: Run, code: FormatCode, values: Any) -> str:
+def _of_object(computation: Computation, code: FormatCode, values: Any) -> str:
     if STAR in {code.width, code.precision}:
         raise MappingFailed("Cannot use * field width or precision with object.")
     if code.letter == "%":
-        return padded(run, code, "%", code.width)
+        return padded(computation, code, "%", code.width)
     if code.key is None:
         raise MappingFailed("Mapping keys required.")
-    if not has_member(run, values, code.key, hidden=True):
+    if not has_member(computation, values, code.key, hidden=True):
         raise MappingFailed(f"No such field: {code.key}")
-    text = convert(run, code, member(run, values, code.key), code.width, code.precision)
-    return padded(run, code, text, code.width)
+    text = convert(computation, code, member(computation, values, code.key), code.width, code.precision)
+    return padded(computation, code, text, code.width)
 
 
-def _of_array(run: Run, parts: tuple[str | FormatCode, ...], values: list[Any]) -> list[str]:
+def _of_array(computation: Computation, parts: tuple[str | FormatCode, ...], values: list[Any]) -> list[str]:
     texts: list[str] = []
     at = 0
     for part in parts:
@@ -69,10 +69,10 @@ def _of_array(run: Run, parts: tuple[str | FormatCode, ...], values: list[Any]) 
         if precision == STAR:
             precision, at = _value(values, at), at + 1
         if part.letter == "%":
-            texts.append(padded(run, part, "%", width))
+            texts.append(padded(computation, part, "%", width))
             continue
-        text = convert(run, part, _value(values, at), width, precision)
-        texts.append(padded(run, part, text, width))
+        text = convert(computation, part, _value(values, at), width, precision)
+        texts.append(padded(computation, part, text, width))
         at += 1
     if at < len(values):
         raise MappingFailed(f"Too many values to format: {len(values)}, expected {at}")

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from app.errors import MappingFailed
+from app.mapping.jsonnet.computation import Computation
 from app.mapping.jsonnet.costs import Cost
 from app.mapping.jsonnet.functions import UNBOUND, Closure, Native
 from app.mapping.jsonnet.kinds import kind_of
 from app.mapping.jsonnet.objects import Composed
 from app.mapping.jsonnet.outcomes import GaveUp
-from app.mapping.jsonnet.run import Run
 from app.mapping.jsonnet.thunks import Frame, Thunk
 
 _SIGNATURE = re.compile(r"(\w+)\((.*)\)")
@@ -96,13 +96,13 @@ def length_of(value: Any) -> int:
     raise MappingFailed(f"length operates on strings, objects, and arrays, got {kind_of(value)}")
 
 
-def items_of(run: Run, value: Any) -> list[Any]:
+def items_of(computation: Computation, value: Any) -> list[Any]:
     """What is visited by who asks for the length and then for each index; it is paid for. Raises MappingFailed."""
     if type(value) is list:
-        run.charge(len(value))
+        computation.charge(len(value))
         return value
     if type(value) is str:
-        run.charge(len(value))
+        computation.charge(len(value))
         return list(value)
     if length_of(value):
         raise MappingFailed(f"object index must be string, got {kind_of(value)}.")

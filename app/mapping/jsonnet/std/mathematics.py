@@ -5,11 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 from app.errors import MappingFailed
+from app.mapping.jsonnet.computation import Computation
 from app.mapping.jsonnet.costs import FREE, LOOKS
 from app.mapping.jsonnet.doubles import NUMBERS, checked, double, negative, order
 from app.mapping.jsonnet.kinds import expect, kind_of
 from app.mapping.jsonnet.operators import add, compare, remainder
-from app.mapping.jsonnet.run import Run
 from app.mapping.jsonnet.std.library import Library
 from app.mapping.jsonnet.thunks import force
 
@@ -47,7 +47,7 @@ def _whole(number: int) -> float:
 def _define_simple(signature: str, compute: Callable[..., float]) -> None:
     name = signature.partition("(")[0]
 
-    def work(_run: Run, *values: Any) -> float:
+    def work(_computation: Computation, *values: Any) -> float:
         return computed(compute, *[number_of(value, f"std.{name}") for value in values])
 
     library.define(signature, FREE)(work)
@@ -83,61 +83,61 @@ for _signature, _compute in (
 
 
 @library.define("floor(x)", FREE)
-def _floor(_run: Run, value: Any) -> Any:
+def _floor(_computation: Computation, value: Any) -> Any:
     return value if type(value) is int else floor(number_of(value, "std.floor"))
 
 
 @library.define("round(x)", FREE)
-def _round(run: Run, value: Any) -> Any:
-    return value if type(value) is int else rounded(run, value)
+def _round(computation: Computation, value: Any) -> Any:
+    return value if type(value) is int else rounded(computation, value)
 
 
-def rounded(run: Run, value: Any) -> float:
+def rounded(computation: Computation, value: Any) -> float:
     """Half goes up."""
-    return floor(number_of(add(run, value, 0.5), "std.floor"))
+    return floor(number_of(add(computation, value, 0.5), "std.floor"))
 
 
 @library.define("isEven(x)", FREE)
-def _is_even(run: Run, value: Any) -> bool:
-    return math.fmod(rounded(run, value), 2) == 0
+def _is_even(computation: Computation, value: Any) -> bool:
+    return math.fmod(rounded(computation, value), 2) == 0
 
 
 @library.define("isOdd(x)", FREE)
-def _is_odd(run: Run, value: Any) -> bool:
-    return math.fmod(rounded(run, value), 2) != 0
+def _is_odd(computation: Computation, value: Any) -> bool:
+    return math.fmod(rounded(computation, value), 2) != 0
 
 
 @library.define("isInteger(x)", FREE)
-def _is_integer(run: Run, value: Any) -> bool:
-    return rounded(run, value) == double(value)
+def _is_integer(computation: Computation, value: Any) -> bool:
+    return rounded(computation, value) == double(value)
 
 
 @library.define("isDecimal(x)", FREE)
-def _is_decimal(run: Run, value: Any) -> bool:
-    return rounded(run, value) != double(value)
+def _is_decimal(computation: Computation, value: Any) -> bool:
+    return rounded(computation, value) != double(value)
 
 
 @library.define("abs(n)", FREE)
-def _abs(_run: Run, value: Any) -> Any:
+def _abs(_computation: Computation, value: Any) -> Any:
     return value if number_of(value, "std.abs") > 0 else negative(value)
 
 
 @library.define("sign(n)", FREE)
-def _sign(_run: Run, value: Any) -> float:
+def _sign(_computation: Computation, value: Any) -> float:
     number = number_of(value, "std.sign")
     return float((number > 0) - (number < 0))
 
 
 @library.define("max(a, b)", LOOKS)
-def _max(run: Run, a: Any, b: Any) -> Any:
+def _max(computation: Computation, a: Any, b: Any) -> Any:
     _two_numbers("std.max", a, b)
-    return a if order(run, a, b) > 0 else b
+    return a if order(computation, a, b) > 0 else b
 
 
 @library.define("min(a, b)", LOOKS)
-def _min(run: Run, a: Any, b: Any) -> Any:
+def _min(computation: Computation, a: Any, b: Any) -> Any:
     _two_numbers("std.min", a, b)
-    return a if order(run, a, b) < 0 else b
+    return a if order(computation, a, b) < 0 else b
 
 
 def _two_numbers(name: str, a: Any, b: Any) -> None:
@@ -147,8 +147,8 @@ def _two_numbers(name: str, a: Any, b: Any) -> None:
 
 
 @library.define("clamp(x, minVal, lazy maxVal)", LOOKS)
-def _clamp(run: Run, value: Any, least: Any, most: Any) -> Any:
-    if compare(run, "<", value, least) < 0:
+def _clamp(computation: Computation, value: Any, least: Any, most: Any) -> Any:
+    if compare(computation, "<", value, least) < 0:
         return least
     highest = force(most)
-    return highest if compare(run, ">", value, highest) > 0 else value
+    return highest if compare(computation, ">", value, highest) > 0 else value

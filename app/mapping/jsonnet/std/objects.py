@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from app.mapping.jsonnet.computation import Computation
 from app.mapping.jsonnet.costs import ITSELF, LOOKS
 from app.mapping.jsonnet.kinds import expect, kind_of
 from app.mapping.jsonnet.limits import NESTED_VALUES_MAX
@@ -10,7 +11,6 @@ from app.mapping.jsonnet.members import has_member, member, member_names
 from app.mapping.jsonnet.objects import Composed
 from app.mapping.jsonnet.operators import element
 from app.mapping.jsonnet.outcomes import GaveUp
-from app.mapping.jsonnet.run import Run
 from app.mapping.jsonnet.std.library import Library, later, length_of, member_later
 from app.mapping.jsonnet.std.strings import text_of
 from app.mapping.jsonnet.thunks import Frame, Thunk, force
@@ -31,63 +31,65 @@ def _flag(value: Any) -> bool:
 
 
 @library.define("objectHas(o, f)", LOOKS)
-def _has(run: Run, target: Any, name: Any) -> bool:
-    return has_member(run, _object(target, "std.objectHas"), text_of(name, "std.objectHas"), hidden=False)
+def _has(computation: Computation, target: Any, name: Any) -> bool:
+    return has_member(computation, _object(target, "std.objectHas"), text_of(name, "std.objectHas"), hidden=False)
 
 
 @library.define("objectHasAll(o, f)", LOOKS)
-def _has_all(run: Run, target: Any, name: Any) -> bool:
-    return has_member(run, _object(target, "std.objectHasAll"), text_of(name, "std.objectHasAll"), hidden=True)
+def _has_all(computation: Computation, target: Any, name: Any) -> bool:
+    return has_member(computation, _object(target, "std.objectHasAll"), text_of(name, "std.objectHasAll"), hidden=True)
 
 
 @library.define("objectHasEx(obj, f, inc_hidden)", LOOKS)
-def _has_ex(run: Run, target: Any, name: Any, hidden: Any) -> bool:
-    return has_member(run, _object(target, "std.objectHasEx"), text_of(name, "std.objectHasEx"), hidden=_flag(hidden))
+def _has_ex(computation: Computation, target: Any, name: Any, hidden: Any) -> bool:
+    return has_member(
+        computation, _object(target, "std.objectHasEx"), text_of(name, "std.objectHasEx"), hidden=_flag(hidden)
+    )
 
 
 @library.define("get(o, f, lazy default=null, inc_hidden=true)", LOOKS)
-def _get(run: Run, target: Any, name: Any, default: Any, hidden: Any) -> Any:
-    found = has_member(run, _object(target, "std.get"), text_of(name, "std.get"), hidden=_flag(hidden))
-    return member(run, target, name) if found else force(default)
+def _get(computation: Computation, target: Any, name: Any, default: Any, hidden: Any) -> Any:
+    found = has_member(computation, _object(target, "std.get"), text_of(name, "std.get"), hidden=_flag(hidden))
+    return member(computation, target, name) if found else force(default)
 
 
 @library.define("objectFields(o)", ITSELF)
-def _fields(run: Run, target: Any) -> list[str]:
-    return _names(run, target, hidden=False)
+def _fields(computation: Computation, target: Any) -> list[str]:
+    return _names(computation, target, hidden=False)
 
 
 @library.define("objectFieldsAll(o)", ITSELF)
-def _fields_all(run: Run, target: Any) -> list[str]:
-    return _names(run, target, hidden=True)
+def _fields_all(computation: Computation, target: Any) -> list[str]:
+    return _names(computation, target, hidden=True)
 
 
 @library.define("objectFieldsEx(obj, inc_hidden)", ITSELF)
-def _fields_ex(run: Run, target: Any, hidden: Any) -> list[str]:
-    return _names(run, target, hidden=_flag(hidden))
+def _fields_ex(computation: Computation, target: Any, hidden: Any) -> list[str]:
+    return _names(computation, target, hidden=_flag(hidden))
 
 
-def _names(run: Run, target: Any, *, hidden: bool) -> list[str]:
-    return member_names(run, _object(target, "std.objectFields"), hidden=hidden)
+def _names(computation: Computation, target: Any, *, hidden: bool) -> list[str]:
+    return member_names(computation, _object(target, "std.objectFields"), hidden=hidden)
 
 
 @library.define("objectValues(o)", ITSELF)
-def _values(run: Run, target: Any) -> list[Any]:
-    return [member_later(target, name) for name in _names(run, target, hidden=False)]
+def _values(computation: Computation, target: Any) -> list[Any]:
+    return [member_later(target, name) for name in _names(computation, target, hidden=False)]
 
 
 @library.define("objectValuesAll(o)", ITSELF)
-def _values_all(run: Run, target: Any) -> list[Any]:
-    return [member_later(target, name) for name in _names(run, target, hidden=True)]
+def _values_all(computation: Computation, target: Any) -> list[Any]:
+    return [member_later(target, name) for name in _names(computation, target, hidden=True)]
 
 
 @library.define("objectKeysValues(o)", ITSELF)
-def _keys_values(run: Run, target: Any) -> list[Any]:
-    return _pairs(target, _names(run, target, hidden=False))
+def _keys_values(computation: Computation, target: Any) -> list[Any]:
+    return _pairs(target, _names(computation, target, hidden=False))
 
 
 @library.define("objectKeysValuesAll(o)", ITSELF)
-def _keys_values_all(run: Run, target: Any) -> list[Any]:
-    return _pairs(target, _names(run, target, hidden=True))
+def _keys_values_all(computation: Computation, target: Any) -> list[Any]:
+    return _pairs(target, _names(computation, target, hidden=True))
 
 
 def _pairs(target: _Object, names: list[str]) -> list[Any]:
@@ -95,17 +97,17 @@ def _pairs(target: _Object, names: list[str]) -> list[Any]:
 
 
 @library.define("mapWithKey(func, obj)", ITSELF)
-def _map_with_key(run: Run, func: Any, target: Any) -> dict[str, Any]:
+def _map_with_key(computation: Computation, func: Any, target: Any) -> dict[str, Any]:
     function = expect(func, "function", "std.mapWithKey first param")
-    names = _names(run, target, hidden=False)
+    names = _names(computation, target, hidden=False)
     return {name: later(function, name, member_later(target, name)) for name in names}
 
 
 @library.define("objectRemoveKey(obj, key)", ITSELF)
-def _remove_key(run: Run, target: Any, key: Any) -> _Object:
+def _remove_key(computation: Computation, target: Any, key: Any) -> _Object:
     whole, gone = _object(target, "std.objectRemoveKey"), text_of(key, "std.objectRemoveKey")
     if type(whole) is dict:
-        run.charge(len(whole))
+        computation.charge(len(whole))
         return {name: value for name, value in whole.items() if name != gone}
     return whole.without(gone)  # type: ignore[union-attr]
 
@@ -114,52 +116,52 @@ def _remove_key(run: Run, target: Any, key: Any) -> _Object:
 
 
 @library.define("mergePatch(lazy target, patch)", ITSELF)
-def merge_patch(run: Run, target: Any, patch: Any) -> Any:
+def merge_patch(computation: Computation, target: Any, patch: Any) -> Any:
     """RFC 7396."""
     if kind_of(patch) != "object":
         return patch
     found = force(target)
     base: _Object = found if kind_of(found) == "object" else {}
-    names = member_names(run, patch, hidden=False)
-    gone = {name for name in names if member(run, patch, name) is None}
-    merged = {*member_names(run, base, hidden=False), *names} - gone
-    run.charge_sort(merged)
+    names = member_names(computation, patch, hidden=False)
+    gone = {name for name in names if member(computation, patch, name) is None}
+    merged = {*member_names(computation, base, hidden=False), *names} - gone
+    computation.charge_sort(merged)
     all_names = sorted(merged)
-    return {name: _merged(run, base, patch, name) for name in all_names}
+    return {name: _merged(computation, base, patch, name) for name in all_names}
 
 
-def _merged(run: Run, base: _Object, patch: _Object, name: str) -> Any:
-    if not has_member(run, patch, name, hidden=False):
+def _merged(computation: Computation, base: _Object, patch: _Object, name: str) -> Any:
+    if not has_member(computation, patch, name, hidden=False):
         return member_later(base, name)
-    before = member_later(base, name) if has_member(run, base, name, hidden=False) else None
-    return Thunk(_merge_later, [run, before, member(run, patch, name)])
+    before = member_later(base, name) if has_member(computation, base, name, hidden=False) else None
+    return Thunk(_merge_later, [computation, before, member(computation, patch, name)])
 
 
 def _merge_later(frame: Frame) -> Any:
-    run, before, patch = frame
-    return merge_patch(run, force(before), patch)  # the interpreter asks for both, whatever they are
+    computation, before, patch = frame
+    return merge_patch(computation, force(before), patch)  # the interpreter asks for both, whatever they are
 
 
 @library.define("prune(a)", ITSELF)
-def _prune(run: Run, value: Any) -> Any:
-    return _pruned(run, value, 0)
+def _prune(computation: Computation, value: Any) -> Any:
+    return _pruned(computation, value, 0)
 
 
-def _pruned(run: Run, value: Any, depth: int) -> Any:
+def _pruned(computation: Computation, value: Any, depth: int) -> Any:
     if depth > NESTED_VALUES_MAX:
         raise GaveUp
     if type(value) is list:
-        run.charge(len(value))
-        elements = (_pruned(run, element(value, at), depth + 1) for at in range(len(value)))
+        computation.charge(len(value))
+        elements = (_pruned(computation, element(value, at), depth + 1) for at in range(len(value)))
         return [one for one in elements if _is_content(one)]
     if kind_of(value) == "object":
-        return dict(_pruned_members(run, value, depth))
+        return dict(_pruned_members(computation, value, depth))
     return value
 
 
-def _pruned_members(run: Run, value: _Object, depth: int) -> Iterator[tuple[str, Any]]:
-    for name in _names(run, value, hidden=False):
-        below = _pruned(run, member(run, value, name), depth + 1)
+def _pruned_members(computation: Computation, value: _Object, depth: int) -> Iterator[tuple[str, Any]]:
+    for name in _names(computation, value, hidden=False):
+        below = _pruned(computation, member(computation, value, name), depth + 1)
         if _is_content(below):
             yield name, below
 

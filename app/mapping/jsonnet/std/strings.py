@@ -4,12 +4,12 @@ import string
 from typing import Any
 
 from app.errors import MappingFailed
+from app.mapping.jsonnet.computation import Computation
 from app.mapping.jsonnet.costs import FREE, ITSELF, LOOKS, SIZES
 from app.mapping.jsonnet.kinds import expect, kind_of
 from app.mapping.jsonnet.limits import CHARACTERS_PER_STEP, ELEMENTS_PER_STEP
 from app.mapping.jsonnet.operators import add, element, equals
 from app.mapping.jsonnet.outcomes import GaveUp
-from app.mapping.jsonnet.run import Run
 from app.mapping.jsonnet.std.library import Library, length_of, only_text
 from app.mapping.jsonnet.std.mathematics import number_of
 from app.mapping.jsonnet.texts import to_text
@@ -32,7 +32,7 @@ def text_of(value: Any, what: str) -> str:
 
 
 @library.define("substr(str, from, len)", ITSELF)
-def _substr(_run: Run, text: Any, begin: Any, length: Any) -> str:
+def _substr(_computation: Computation, text: Any, begin: Any, length: Any) -> str:
     whole = text_of(text, "std.substr")
     at, count = int(number_of(begin, "std.substr")), int(number_of(length, "std.substr"))
     if at < 0 or count < 0:
@@ -41,70 +41,70 @@ def _substr(_run: Run, text: Any, begin: Any, length: Any) -> str:
 
 
 @library.define("startsWith(a, b)", LOOKS)
-def _starts_with(run: Run, whole: Any, part: Any) -> bool:
+def _starts_with(computation: Computation, whole: Any, part: Any) -> bool:
     if length_of(whole) < length_of(part):
         return False
-    run.charge_text(length_of(part))
+    computation.charge_text(length_of(part))
     return type(part) is str and text_of(whole, "std.startsWith").startswith(part)
 
 
 @library.define("endsWith(a, b)", LOOKS)
-def _ends_with(run: Run, whole: Any, part: Any) -> bool:
+def _ends_with(computation: Computation, whole: Any, part: Any) -> bool:
     if length_of(whole) < length_of(part):
         return False
-    run.charge_text(length_of(part))
+    computation.charge_text(length_of(part))
     return type(part) is str and text_of(whole, "std.endsWith").endswith(part)
 
 
-def _strip(run: Run, text: Any, chars: Any, *, left: bool, right: bool) -> str:
+def _strip(computation: Computation, text: Any, chars: Any, *, left: bool, right: bool) -> str:
     whole = only_text(text)
     if not whole:
         return whole
     chars = force(chars)
     if type(chars) is list:
-        run.charge(len(chars))
+        computation.charge(len(chars))
         chars = "".join([one for at in range(len(chars)) if type(one := element(chars, at)) is str and len(one) == 1])
     if type(chars) is not str:
         raise MappingFailed("std.member first argument must be an array or a string")
     if not chars:
         return whole
-    run.charge(len(chars) // _CHARACTERS_TO_LOOK_UP_PER_STEP)
+    computation.charge(len(chars) // _CHARACTERS_TO_LOOK_UP_PER_STEP)
     unlike = "".join(dict.fromkeys(chars))
-    run.charge((1 + len(unlike)) * len(whole) // CHARACTERS_PER_STEP)  # each is looked for in all of them
+    computation.charge((1 + len(unlike)) * len(whole) // CHARACTERS_PER_STEP)  # each is looked for in all of them
     if left:
         whole = whole.lstrip(unlike)
     return whole.rstrip(unlike) if right else whole
 
 
 @library.define("stripChars(str, lazy chars)", ITSELF)
-def _strip_chars(run: Run, text: Any, chars: Any) -> str:
-    return _strip(run, text, chars, left=True, right=True)
+def _strip_chars(computation: Computation, text: Any, chars: Any) -> str:
+    return _strip(computation, text, chars, left=True, right=True)
 
 
 @library.define("lstripChars(str, lazy chars)", ITSELF)
-def _lstrip_chars(run: Run, text: Any, chars: Any) -> str:
-    return _strip(run, text, chars, left=True, right=False)
+def _lstrip_chars(computation: Computation, text: Any, chars: Any) -> str:
+    return _strip(computation, text, chars, left=True, right=False)
 
 
 @library.define("rstripChars(str, lazy chars)", ITSELF)
-def _rstrip_chars(run: Run, text: Any, chars: Any) -> str:
-    return _strip(run, text, chars, left=False, right=True)
+def _rstrip_chars(computation: Computation, text: Any, chars: Any) -> str:
+    return _strip(computation, text, chars, left=False, right=True)
 
 
 @library.define("trim(str)", ITSELF)
-def _trim(run: Run, text: Any) -> str:
-    return _strip(run, text, _BLANK, left=True, right=True)
+def _trim(computation: Computation, text: Any) -> str:
+    return _strip(computation, text, _BLANK, left=True, right=True)
 
 
 @library.define("stringChars(str)", ITSELF)
-def _string_chars(run: Run, text: Any) -> list[str]:
+def _string_chars(computation: Computation, text: Any) -> list[str]:
     whole = only_text(text)
-    run.charge(len(whole))
+    computation.charge(len(whole))
     return list(whole)
 
 
 @library.define("codepoint(str)", FREE)
-def _codepoint(_run: Run, text: Any) -> float:
+def _codepoint(_computation: Computation, text: Any) -> float:
     one = text_of(text, "std.codepoint")
     if len(one) != 1:
         raise MappingFailed(f"codepoint takes a string of length 1, got length {len(one)}")
@@ -112,7 +112,7 @@ def _codepoint(_run: Run, text: Any) -> float:
 
 
 @library.define("char(n)", FREE)
-def _char(_run: Run, number: Any) -> str:
+def _char(_computation: Computation, number: Any) -> str:
     return char_of(number_of(number, "std.char"))
 
 
@@ -129,8 +129,8 @@ def char_of(number: float) -> str:
 # numbers in strings
 
 
-def _natural(run: Run, text: str, base: int) -> float:
-    run.charge(len(text))
+def _natural(computation: Computation, text: str, base: int) -> float:
+    computation.charge(len(text))
     number = 0.0
     for letter in text:
         digit = _digit(letter)
@@ -149,146 +149,146 @@ def _digit(letter: str) -> int:
 
 
 @library.define("parseInt(str)", ITSELF)
-def _parse_int(run: Run, text: Any) -> float:
+def _parse_int(computation: Computation, text: Any) -> float:
     digits = text_of(text, "std.parseInt")
     if digits in {"", "-"}:
         raise MappingFailed(f'Not an integer: "{digits}"')
-    return -_natural(run, digits[1:], 10) if digits[0] == "-" else _natural(run, digits, 10)
+    return -_natural(computation, digits[1:], 10) if digits[0] == "-" else _natural(computation, digits, 10)
 
 
 @library.define("parseOctal(str)", ITSELF)
-def _parse_octal(run: Run, text: Any) -> float:
+def _parse_octal(computation: Computation, text: Any) -> float:
     digits = text_of(text, "std.parseOctal")
     if not digits:
         raise MappingFailed('Not an octal number: ""')
-    return _natural(run, digits, 8)
+    return _natural(computation, digits, 8)
 
 
 @library.define("parseHex(str)", ITSELF)
-def _parse_hex(run: Run, text: Any) -> float:
+def _parse_hex(computation: Computation, text: Any) -> float:
     digits = text_of(text, "std.parseHex")
     if not digits:
         raise MappingFailed('Not hexadecimal: ""')
-    return _natural(run, digits, 16)
+    return _natural(computation, digits, 16)
 
 
 # cutting and changing
 
 
-def _cut(run: Run, text: Any, separator: Any, splits: int, *, from_right: bool = False) -> list[str]:
+def _cut(computation: Computation, text: Any, separator: Any, splits: int, *, from_right: bool = False) -> list[str]:
     whole, by = text_of(text, "std.split"), text_of(separator, "std.split")
     if not by:
         raise MappingFailed("std.splitLimit second parameter must have length 1 or greater, got 0")
-    run.charge_search(whole, by)
-    run.charge(whole.count(by))
-    run.charge_search(whole, by)
+    computation.charge_search(whole, by)
+    computation.charge(whole.count(by))
+    computation.charge_search(whole, by)
     splits = max(-1, min(splits, len(whole)))  # C takes no larger ones
     return whole.rsplit(by, splits) if from_right else whole.split(by, splits)
 
 
 @library.define("split(str, c)", ITSELF)
-def _split(run: Run, text: Any, separator: Any) -> list[str]:
-    return _cut(run, text, separator, -1)
+def _split(computation: Computation, text: Any, separator: Any) -> list[str]:
+    return _cut(computation, text, separator, -1)
 
 
 @library.define("splitLimit(str, c, maxsplits)", ITSELF)
-def _split_limit(run: Run, text: Any, separator: Any, splits: Any) -> list[str]:
+def _split_limit(computation: Computation, text: Any, separator: Any, splits: Any) -> list[str]:
     count = int(number_of(splits, "std.splitLimit"))
     if text == "" and separator == "":
         return [""]
-    return _cut(run, text, separator, count)
+    return _cut(computation, text, separator, count)
 
 
 @library.define("splitLimitR(str, c, maxsplits)", ITSELF)
-def _split_limit_r(run: Run, text: Any, separator: Any, splits: Any) -> list[str]:
+def _split_limit_r(computation: Computation, text: Any, separator: Any, splits: Any) -> list[str]:
     limit = number_of(splits, "std.splitLimitR")
-    return _cut(run, text, separator, int(limit), from_right=limit != -1)
+    return _cut(computation, text, separator, int(limit), from_right=limit != -1)
 
 
 @library.define("strReplace(str, from, to)", ITSELF)
-def _str_replace(run: Run, text: Any, old: Any, new: Any) -> str:
+def _str_replace(computation: Computation, text: Any, old: Any, new: Any) -> str:
     whole, gone, put = (text_of(value, "std.strReplace") for value in (text, old, new))
     if not gone:
         raise MappingFailed("'from' string must not be zero length.")
-    run.charge_search(whole, gone)
+    computation.charge_search(whole, gone)
     count = whole.count(gone)
-    run.charge(count // ELEMENTS_PER_STEP)
-    run.charge_text(len(whole) + count * (len(put) - len(gone)))
-    run.charge_search(whole, gone)
+    computation.charge(count // ELEMENTS_PER_STEP)
+    computation.charge_text(len(whole) + count * (len(put) - len(gone)))
+    computation.charge_search(whole, gone)
     return whole.replace(gone, put)
 
 
 @library.define("asciiUpper(str)", SIZES)
-def _ascii_upper(run: Run, text: Any) -> str:
+def _ascii_upper(computation: Computation, text: Any) -> str:
     whole = text_of(text, "std.asciiUpper")
     if whole.isascii():
         return whole.upper()
-    run.charge(len(whole) // _CHARACTERS_TO_LOOK_UP_PER_STEP)
+    computation.charge(len(whole) // _CHARACTERS_TO_LOOK_UP_PER_STEP)
     return whole.translate(_UPPER)
 
 
 @library.define("asciiLower(str)", SIZES)
-def ascii_lower(run: Run, text: Any) -> str:
+def ascii_lower(computation: Computation, text: Any) -> str:
     """Small letters for those of ASCII."""
     whole = text_of(text, "std.asciiLower")
     if whole.isascii():
         return whole.lower()
-    run.charge(len(whole) // _CHARACTERS_TO_LOOK_UP_PER_STEP)
+    computation.charge(len(whole) // _CHARACTERS_TO_LOOK_UP_PER_STEP)
     return whole.translate(_LOWER)
 
 
 @library.define("equalsIgnoreCase(str1, str2)", ITSELF)
-def _equals_ignore_case(run: Run, a: Any, b: Any) -> bool:
-    return equals(run, ascii_lower(run, a), ascii_lower(run, b))
+def _equals_ignore_case(computation: Computation, a: Any, b: Any) -> bool:
+    return equals(computation, ascii_lower(computation, a), ascii_lower(computation, b))
 
 
 @library.define("findSubstr(pat, str)", ITSELF)
-def find_substr(run: Run, part: Any, whole: Any) -> list[float]:
+def find_substr(computation: Computation, part: Any, whole: Any) -> list[float]:
     """Where a part begins, overlapping or not."""
     wanted, text = text_of(part, "findSubstr"), text_of(whole, "findSubstr")
     places: list[float] = []
-    run.charge_search(text, wanted)
+    computation.charge_search(text, wanted)
     at = text.find(wanted) if wanted else -1
     while at >= 0:
-        run.charge(1 + len(wanted) // ELEMENTS_PER_STEP)  # each search prepares itself anew
+        computation.charge(1 + len(wanted) // ELEMENTS_PER_STEP)  # each search prepares itself anew
         places.append(float(at))
         at = text.find(wanted, at + 1)
     return places
 
 
 @library.define("resolvePath(f, r)", ITSELF)
-def _resolve_path(run: Run, path: Any, relative: Any) -> str:
-    folders = _cut(run, path, "/", -1)[:-1]
+def _resolve_path(computation: Computation, path: Any, relative: Any) -> str:
+    folders = _cut(computation, path, "/", -1)[:-1]
     parts = folders if relative is None else [*folders, text_of(relative, "std.resolvePath")]
-    return _join_texts(run, "/", parts)
+    return _join_texts(computation, "/", parts)
 
 
 # joining
 
 
 @library.define("join(sep, arr)", ITSELF)
-def join(run: Run, separator: Any, array: Any) -> Any:
+def join(computation: Computation, separator: Any, array: Any) -> Any:
     """Strings to a string, arrays to an array; null is left out."""
     if type(separator) is not list and type(separator) is not str:
         raise MappingFailed("join first parameter should be string or array")
     expect(array, "array", "join second parameter")
-    run.charge(len(array))
+    computation.charge(len(array))
     parts = [part for at in range(len(array)) if (part := element(array, at)) is not None]
     for part in parts:
         if type(part) is not type(separator):
             raise MappingFailed(f"expected {kind_of(separator)} but an element was {kind_of(part)}")
     if type(separator) is list:
-        return _join_arrays(run, separator, parts)
-    return _join_texts(run, str(separator), parts)
+        return _join_arrays(computation, separator, parts)
+    return _join_texts(computation, str(separator), parts)
 
 
-def _join_texts(run: Run, separator: str, parts: list[str]) -> str:
-    run.charge_joined(parts, len(separator) * len(parts))
+def _join_texts(computation: Computation, separator: str, parts: list[str]) -> str:
+    computation.charge_joined(parts, len(separator) * len(parts))
     return separator.join(parts)
 
 
-def _join_arrays(run: Run, separator: list[Any], parts: list[list[Any]]) -> list[Any]:
-    run.charge(sum(map(len, parts)) + len(separator) * len(parts))
+def _join_arrays(computation: Computation, separator: list[Any], parts: list[list[Any]]) -> list[Any]:
+    computation.charge(sum(map(len, parts)) + len(separator) * len(parts))
     joined: list[Any] = []
     for at, part in enumerate(parts):
         if at:
@@ -298,47 +298,47 @@ def _join_arrays(run: Run, separator: list[Any], parts: list[list[Any]]) -> list
 
 
 @library.define("lines(arr)", ITSELF)
-def _lines(run: Run, array: Any) -> Any:
-    return join(run, "\n", add(run, array, [""]))
+def _lines(computation: Computation, array: Any) -> Any:
+    return join(computation, "\n", add(computation, array, [""]))
 
 
 @library.define("deepJoin(arr)", ITSELF)
-def deep_join(run: Run, value: Any) -> str:
+def deep_join(computation: Computation, value: Any) -> str:
     """All strings of nested arrays, one after the other."""
     if type(value) is str:
         return value
     if type(value) is not list:
         raise MappingFailed("Expected string or array")
-    run.charge(2 * len(value))
-    return _join_texts(run, "", [deep_join(run, element(value, at)) for at in range(len(value))])
+    computation.charge(2 * len(value))
+    return _join_texts(computation, "", [deep_join(computation, element(value, at)) for at in range(len(value))])
 
 
 # for other languages
 
 
-def _replaced(run: Run, text: str, letter: str, escape: str) -> str:
+def _replaced(computation: Computation, text: str, letter: str, escape: str) -> str:
     count = text.count(letter)
-    run.charge(count // ELEMENTS_PER_STEP)
-    run.charge_text(len(text) + count * len(escape))
+    computation.charge(count // ELEMENTS_PER_STEP)
+    computation.charge_text(len(text) + count * len(escape))
     return text.replace(letter, escape)
 
 
 @library.define("escapeStringBash(str_)", ITSELF)
-def _escape_bash(run: Run, value: Any) -> str:
-    return "'" + _replaced(run, to_text(value, run), "'", "'\"'\"'") + "'"
+def _escape_bash(computation: Computation, value: Any) -> str:
+    return "'" + _replaced(computation, to_text(value, computation), "'", "'\"'\"'") + "'"
 
 
 @library.define("escapeStringDollars(str_)", ITSELF)
-def _escape_dollars(run: Run, value: Any) -> str:
-    return _replaced(run, to_text(value, run), "$", "$$")
+def _escape_dollars(computation: Computation, value: Any) -> str:
+    return _replaced(computation, to_text(value, computation), "$", "$$")
 
 
 _XML = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&apos;"}  # & first: the others bring new ones
 
 
 @library.define("escapeStringXML(str_)", ITSELF)
-def _escape_xml(run: Run, value: Any) -> str:
-    text = to_text(value, run)
+def _escape_xml(computation: Computation, value: Any) -> str:
+    text = to_text(value, computation)
     for letter, escape in _XML.items():
-        text = _replaced(run, text, letter, escape)
+        text = _replaced(computation, text, letter, escape)
     return text

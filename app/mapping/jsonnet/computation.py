@@ -1,4 +1,4 @@
-"""One run of a program, for one event."""
+"""What the programs of a row are at: one event, with one allowance."""
 
 from typing import cast
 
@@ -6,7 +6,7 @@ from app.mapping.arrived import Arrived
 from app.mapping.jsonnet.limits import STEPS_MAX, Allowance
 
 
-class Run(Allowance):
+class Computation(Allowance):
     """The event at hand, and what is left of its allowance. The programs of a mapping share one: it is a row's."""
 
     __slots__ = ("arrived",)
