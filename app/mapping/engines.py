@@ -2,7 +2,8 @@
 
 from enum import StrEnum
 
-from app.mapping.jsonnet import Computation, Outside, Program, Refused, compile_program
+from app.errors import MappingFailed
+from app.mapping.jsonnet import Computation, Outside, Program, Refused, compile_program, first_import
 from app.mapping.template import TemplateEvaluator
 from app.model.column import Template
 
@@ -28,6 +29,10 @@ def engine_of(template: Template) -> Engine:
 
 
 async def check_template(template: Template, evaluator: TemplateEvaluator) -> None:
-    """Raise MappingFailed, in the interpreter's words, if the program can never run."""
-    if compiled(template) is None:
-        await evaluator.check(template)
+    """Raise MappingFailed if the program can never run, in the interpreter's words, or imports anything."""
+    if compiled(template) is not None:
+        return
+    await evaluator.check(template)
+    place = first_import(template.content)
+    if place is not None:
+        raise MappingFailed(f"{place} imports are not enabled")

@@ -5,7 +5,8 @@
 """
 
 from app.mapping.jsonnet.computation import Computation
+from app.mapping.jsonnet.imports import first_import
 from app.mapping.jsonnet.outcomes import GaveUp, Outside, Refused
 from app.mapping.jsonnet.program import Program, compile_program
 
-__all__ = ["Computation", "GaveUp", "Outside", "Program", "Refused", "compile_program"]
+__all__ = ["Computation", "GaveUp", "Outside", "Program", "Refused", "compile_program", "first_import"]

@@ -32,6 +32,23 @@ PROGRAMS = [line for line in (HERE / "corpus.txt").read_text().splitlines() if l
     "/* open",
 ]
 BATCH = 100
+USER_DOCS = (
+    "Body()",
+    'Body("deeply.nested.path")',
+    'Body("deeply.nested.path", 2000)',
+    "BodyStr()",
+    'BodyPath("deeply.nested.path")',
+    "Header()",
+    'Header("Content-Type")',
+    'Header("Content-Type", "application/json")',
+    "HeaderStr()",
+    "Headers()",
+    "Ip()",
+    "Now()",
+    'Now("%Y-%m-%d")',
+    "currentDatetime",
+)
+LOAD_TEST = ("Body('a')+\":\"+Body('c.f.g')", "Body('c')", "Body('x','x')")  # of the original, with k6
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +87,14 @@ def templates(value):
 def test_programs_by_dice_have_one_meaning(oracle, dice):
     programs = [Writer(dice).program() for _ in range(BATCH // 2)]
     assert agree(oracle, programs, events(dice, 4))["equal"]
+
+
+def test_all_templates_of_the_user_docs_and_the_load_test_are_compiled_and_agree(oracle):
+    bodies = ['{"deeply":{"nested":{"path":1000}}}', '{"a":"b","c":{"d":1,"f":{"g":"h"}}}']
+    programs = [*USER_DOCS, *LOAD_TEST]
+    counts = agree(oracle, programs, [["application/json", body] for body in bodies])
+    failing = 4  # two want a path that the second body lacks, two one that the first lacks
+    assert counts == {"compared": 2 * len(programs), "equal": 2 * len(programs) - failing, "both fail": failing}
 
 
 @pytest.mark.skipif(not CASES.exists(), reason="the conformance cases are not here")
