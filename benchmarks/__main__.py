@@ -6,7 +6,7 @@ import platform
 import time
 from collections.abc import Callable
 
-from benchmarks import accept, agent, end_to_end, failing, neighbours, start, templates
+from benchmarks import accept, agent, append, end_to_end, failing, neighbours, start, templates, upsert, visible
 from benchmarks import map as mapping
 from benchmarks.report import Row, markdown
 
@@ -19,6 +19,9 @@ MEASUREMENTS: dict[str, Callable[..., list[Row]]] = {
     "neighbours": neighbours.run,
     "agent": agent.run,
     "start": start.run,
+    "append": append.run,
+    "upsert": upsert.run,
+    "visible": visible.run,
 }
 
 

@@ -10,6 +10,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import cycle
 from urllib.parse import urlsplit
@@ -49,15 +50,21 @@ def body_of(number: int, size_bytes: int = 1024) -> bytes:
     return json.dumps(event).encode()
 
 
+def bodies(size_bytes: int, events: int) -> Iterator[bytes]:
+    """The requests' bodies: an event each, or so many as JSON lines."""
+    for number in range(BODIES):
+        yield b"\n".join(body_of(number * events + one, size_bytes) for one in range(events))
+
+
 class Load:
     """Until the time is up, every connection sends its next request when the answer to the last has come."""
 
-    def __init__(self, url: str, connections: int, seconds: float, size_bytes: int) -> None:
+    def __init__(self, url: str, connections: int, seconds: float, requested: Sequence[bytes]) -> None:
         parts = urlsplit(url)
         self._host, self._port = parts.hostname or "127.0.0.1", parts.port or 80
         self._connections, self._seconds = connections, seconds
-        requests = [_request(parts.netloc, parts.path, body_of(number, size_bytes)) for number in range(BODIES)]
-        self.requests = cycle(requests)
+        path = f"{parts.path}?{parts.query}" if parts.query else parts.path
+        self.requests = cycle([_request(parts.netloc, path, body) for body in requested])
         self.latencies_s: list[float] = []
         self.refused = 0
         self.until_s = float("inf")
@@ -139,7 +146,7 @@ def _request(host: str, path: str, body: bytes) -> bytes:
     return head.encode() + body
 
 
-def start(url: str, connections: int, seconds: float) -> "subprocess.Popen[str]":
+def start(url: str, connections: int, seconds: float, *options: str) -> "subprocess.Popen[str]":
     """Begin a run in a process of its own; `seen` waits for its end."""
     command = [
         sys.executable,
@@ -150,6 +157,7 @@ def start(url: str, connections: int, seconds: float) -> "subprocess.Popen[str]"
         str(connections),
         "--seconds",
         str(seconds),
+        *options,
     ]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
@@ -162,9 +170,9 @@ def seen(process: "subprocess.Popen[str]") -> Seen:
     return Seen(**json.loads(output))
 
 
-def put_load(url: str, connections: int, seconds: float) -> Seen:
+def put_load(url: str, connections: int, seconds: float, *options: str) -> Seen:
     """Run it to its end."""
-    return seen(start(url, connections, seconds))
+    return seen(start(url, connections, seconds, *options))
 
 
 def main() -> None:
@@ -173,9 +181,11 @@ def main() -> None:
     parser.add_argument("url")
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=5.0)
-    parser.add_argument("--bytes", type=int, default=1024)
+    parser.add_argument("--bytes", type=int, default=1024, help="of an event")
+    parser.add_argument("--events", type=int, default=1, help="a request, as JSON lines")
     arguments = parser.parse_args()
-    load = Load(arguments.url, arguments.connections, arguments.seconds, arguments.bytes)
+    requested = list(bodies(arguments.bytes, arguments.events))
+    load = Load(arguments.url, arguments.connections, arguments.seconds, requested)
     print(json.dumps(asdict(asyncio.run(load.run()))))
 
 

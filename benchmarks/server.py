@@ -25,8 +25,9 @@ STATIC_COLUMNS = [{"type": name, "name": name} for name in ("id", "datetime", "i
 class Server:
     """One process on a port of its own; what it says is in `<data_dir>/server.log`."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, **settings: str) -> None:
         self.data_dir = data_dir
+        self._settings = settings
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
@@ -41,7 +42,8 @@ class Server:
     def start(self) -> float:
         """Start it and wait until it is ready; how many seconds that took."""
         self.data_dir.mkdir(parents=True, exist_ok=True)
-        settings = {"DATA_DIR": str(self.data_dir), "PORT": str(self.port), "API_TOKEN": TOKEN}
+        ours = {"DATA_DIR": str(self.data_dir), "PORT": str(self.port), "API_TOKEN": TOKEN}
+        settings = {**ours, **{name.upper(): value for name, value in self._settings.items()}}
         kept = {name: value for name, value in os.environ.items() if not name.startswith("FOREBAY_")}
         begun_s = time.perf_counter()
         with (self.data_dir / "server.log").open("ab") as log:
@@ -52,8 +54,12 @@ class Server:
                 stderr=log,
                 start_new_session=True,  # Ctrl-C is ours to handle
             )
-        wait_until(self._is_ready, "the server to be ready", READY_TIMEOUT_S)
+        self.until_ready()
         return time.perf_counter() - begun_s
+
+    def until_ready(self) -> None:
+        """Wait until it is: again, when another worker has come and partitions have moved."""
+        wait_until(self._is_ready, "the server to be ready", READY_TIMEOUT_S)
 
     def _is_ready(self) -> bool:
         assert self._process is not None
@@ -107,6 +113,10 @@ class Server:
     def ledger(self, receiver_id: str) -> dict[str, Any]:
         """What became of the receiver's events."""
         return self.get(f"/v1/receivers/{receiver_id}/ledger")
+
+    def flush(self, receiver_id: str, export_id: str) -> None:
+        """Have what was accepted until now loaded soon."""
+        self._client.post(f"/v1/receivers/{receiver_id}/exports/{export_id}/flush").raise_for_status()
 
     def query(self, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Column names and rows from the SQLite destination, read as any tool would."""

@@ -11,6 +11,13 @@ def test_the_benchmarks_run_and_print_a_table() -> None:
     assert sum(line.startswith(("| map", "| agent")) for line in lines) == 4
 
 
+def test_loading_into_postgresql_is_measured() -> None:
+    command = [sys.executable, "-m", "benchmarks", "--quick", "append", "upsert"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)  # noqa: S603 -- ours
+    assert done.returncode == 0, done.stderr
+    assert sum(line.startswith(("| append", "| upsert")) for line in done.stdout.splitlines()) == 2
+
+
 def test_an_unknown_measurement_is_named() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks", "speed"], capture_output=True, text=True, timeout=60, check=False
