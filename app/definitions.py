@@ -1,8 +1,6 @@
 """The one way to read and change definitions: append a change, read the log up to it, answer."""
 
-from hashlib import sha256
-from secrets import choice, token_hex
-from string import ascii_letters, digits
+from secrets import token_hex
 
 from msgspec import UNSET, UnsetType
 
@@ -28,12 +26,10 @@ from app.model.draft import ExportChange, ExportDraft, ReceiverDraft
 from app.model.receiver import Deduplication, Receiver
 from app.model.task import Task, TaskType
 from app.model.times import iso_ms
+from app.token_texts import SECRET_CHARACTERS, new_token_id, random_text, token_hash
 from tables.receivers import new_export, with_token
 
-ALPHANUMERIC = digits + ascii_letters
-SECRET_CHARACTERS = 48
 TASK_SUFFIX_CHARACTERS = 5
-TOKEN_ID_BYTES = 8
 
 
 class Definitions:
@@ -85,7 +81,7 @@ class Definitions:
             description=draft.description,
             deduplication=draft.deduplication,
             exports=tuple(
-                with_token(new_export(uid, token_hex(8), export), draft.id, _new_token_id(), created_us)
+                with_token(new_export(uid, token_hex(8), export), draft.id, new_token_id(), created_us)
                 for export in sorted(draft.exports, key=lambda export: export.id)
             ),
         )
@@ -96,14 +92,14 @@ class Definitions:
         """Start a task that prepares the table and then makes the export."""
         receiver = await self._known(project_id, receiver_id)
         task = _new_task(project_id, TaskType.EXPORT_CREATE, receiver_id, draft.id)
-        work = CreateExport(receiver.uid, token_hex(8), draft, _new_token_id(), task.created_us)
+        work = CreateExport(receiver.uid, token_hex(8), draft, new_token_id(), task.created_us)
         return await self._start(task, work)
 
     async def update_export(self, project_id: int, receiver_id: str, export_id: str, change: ExportChange) -> Task:
         """Start a task that prepares the table and then changes the export."""
         receiver = await self._known(project_id, receiver_id)
         task = _new_task(project_id, TaskType.EXPORT_UPDATE, receiver_id, export_id)
-        work = UpdateExport(receiver.uid, export_id, change, _new_token_id(), task.created_us)
+        work = UpdateExport(receiver.uid, export_id, change, new_token_id(), task.created_us)
         return await self._start(task, work)
 
     async def update_receiver(
@@ -141,7 +137,7 @@ class Definitions:
     async def refresh_tokens(self, project_id: int, receiver_id: str) -> Receiver:
         """Give all exports of the receiver new tokens."""
         receiver = await self._known(project_id, receiver_id)
-        token_ids = {export.uid: _new_token_id() for export in receiver.exports}
+        token_ids = {export.uid: new_token_id() for export in receiver.exports}
         await self._keeper.submit(RefreshTokens(receiver.uid, token_ids, now_us()))
         return await self._known(project_id, receiver_id)
 
@@ -185,22 +181,8 @@ class Definitions:
         return task
 
 
-def token_hash(token: str) -> str:
-    """What is kept of a token."""
-    return sha256(token.encode()).hexdigest()
-
-
 def _new_token(project_id: int, text: str, description: str, *, by_operator: bool = False) -> AddToken:
-    return AddToken(project_id, token_hash(text), _new_token_id(), description, now_us(), by_operator)
-
-
-def _new_token_id() -> str:
-    return token_hex(TOKEN_ID_BYTES)
-
-
-def random_text(characters: int) -> str:
-    """From 0-9a-zA-Z, by the system's secure source."""
-    return "".join(choice(ALPHANUMERIC) for _ in range(characters))
+    return AddToken(project_id, token_hash(text), new_token_id(), description, now_us(), by_operator)
 
 
 def _new_task(project_id: int, kind: TaskType, receiver_id: str, export_id: str = "") -> Task:

@@ -31,8 +31,9 @@ from app.dead_letters import DeadLetters
 from app.definitions import Definitions
 from app.destinations.registry import open_destination
 from app.destinations.thread import DestinationThread
-from app.errors import LogFailed, MappingFailed, SettingInvalid
+from app.errors import DefinitionRefused, LogFailed, MappingFailed, SettingInvalid
 from app.files import Files
+from app.import_sources import ImportSources
 from app.ingest import Ingest
 from app.mapping.arrived import Arrived
 from app.mapping.engines import check_template
@@ -40,8 +41,10 @@ from app.mapping.evaluated import Evaluator
 from app.mapping.mappers import Mappers
 from app.mapping.watchdog import Watchdog
 from app.model.column import Template
+from app.model.draft import ImportSourceDraft
 from app.model.event import Event, EventIds
 from app.model.export import Export
+from app.model.import_source import Region
 from app.model.receiver import Receiver
 from app.model.row import Row
 from app.scrape import Scrapes, Sources
@@ -60,12 +63,13 @@ from app.web.trials import Trials
 from tables.buffers import BuffersTable
 from tables.files import FilesTable
 from tables.ledger import Ledger
-from tables.receivers import Receivers
+from tables.receivers import receivers_loaded_within
 from tables.tails import Tails
 
 logger = logging.getLogger(__name__)
 
 FIRST_PROJECT = 1
+FIRST_SOURCE, FIRST_CLIENT_ID = "import_api", 7723
 PRIVATE = 0o700  # the data holds events, and the secrets of receivers
 CHANGELOG_RECORDS_WAITING_MAX = 10_000
 
@@ -97,8 +101,10 @@ class House(Service):
         self._trials = Trials()
         self._door_tally, self._cut_tally, self._load_tally = DoorTally(), CutTally(), LoadTally()
 
-        self._keeper = DefinitionsKeeper(self.streams, self._log, Receivers())
+        receivers = receivers_loaded_within(settings.stitch_load_interval_s)
+        self._keeper = DefinitionsKeeper(self.streams, self._log, receivers)
         self.definitions = Definitions(self._keeper, secret_grace_s=settings.secret_grace_s)
+        self.import_sources = ImportSources(self._keeper)
         self._task_owner = self._owned_tasks(crash)
         self._mapped = self._owned_events(crash, staging)
         self._buffers_table = BuffersTable(self.streams)
@@ -186,8 +192,16 @@ class House(Service):
         """Make sure that somebody can get in."""
         given = _given(self.settings.api_token)
         self.token_made = await self.definitions.ensure_first_token(given, FIRST_PROJECT)
+        await self._ensure_first_import_source(given)
         self._token_ensured = True
         print(self.welcome(), flush=True)  # noqa: T201 -- the one thing that a person who starts it must see
+
+    async def _ensure_first_import_source(self, token: str | None) -> None:
+        first = ImportSourceDraft(FIRST_SOURCE, FIRST_CLIENT_ID, Region(self.settings.region))
+        try:
+            await self.import_sources.ensure_first(first, token)
+        except DefinitionRefused as refused:
+            logger.warning("FOREBAY_API_TOKEN does not open the import source %s: %s", FIRST_SOURCE, refused)
 
     async def on_shutdown(self) -> None:
         """Close what was opened, when everything that uses it has stopped."""
@@ -203,6 +217,7 @@ class House(Service):
         lines = [f"Forebay listens on {url}"]
         if self.token_made is not None:
             lines.append(f"API token of project {FIRST_PROJECT}, shown only now: {self.token_made}")
+            lines.append(f"It opens the import source {FIRST_SOURCE} of client {FIRST_CLIENT_ID} as well.")
         return "\n".join([*lines, "What to do next: README.md, or curl " + url + "/ready"])
 
     # putting together
@@ -272,6 +287,7 @@ class House(Service):
     def _doors(self) -> Doors:
         return Doors(
             definitions=self.definitions,
+            import_sources=self.import_sources,
             ingest=self.ingest,
             ready=self.ready,
             waiting_for=self.waiting_for,
@@ -287,6 +303,7 @@ class House(Service):
             may_scrape=may_scrape(self.settings.host, _given(self.settings.metrics_token), self._is_admin),
             clock=self.clock,
             public_url=self.settings.public_url,
+            region=Region(self.settings.region),
             bodies=BodyReader(self.settings.request_bytes_max),
             tally=self._door_tally,
         )

@@ -45,6 +45,8 @@ class Settings(BaseSettings):
     metrics_token: SecretStr | None = None
     public_url: str = ""
     worker_url: str = ""
+    region: Literal["us", "eu"] = "us"
+    stitch_load_interval_s: Annotated[float, Field(ge=1, le=3600)] = 5.0
     secret_grace_s: Annotated[float, Field(ge=0, le=SECRET_GRACE_MAX_S)] = 24 * 3600.0
     partitions: Annotated[int, Field(ge=1, le=256)] = 4
     request_bytes_max: Annotated[int, Field(ge=1024, le=64 * MIB)] = MIB

@@ -9,27 +9,34 @@ import msgspec
 from app.errors import DefinitionRefused
 from app.model.api_token import ApiToken
 from app.model.change import (
+    AddImportToken,
     AddToken,
     Change,
     CreateExport,
+    CreateImportSource,
     CreateReceiver,
     DeleteExport,
     DeleteReceiver,
     FinishTask,
+    ImportChange,
     RefreshTokens,
+    RevokeImportToken,
     RevokeToken,
     RotateSecret,
     StartTask,
     TaskWork,
     UpdateExport,
+    UpdateImportSource,
     UpdateReceiver,
 )
 from app.model.draft import ExportDraft
 from app.model.export import Export
 from app.model.export_token import ExportToken, new_export_token
+from app.model.import_source import NO_PROJECT
 from app.model.mapping import Mapping
 from app.model.receiver import Receiver
 from app.model.task import Task, TaskStatus, TaskType
+from tables.import_sources import ImportSources, conditions_of
 
 RECEIVERS_PER_PROJECT_MAX = 100
 EXPORTS_PER_RECEIVER_MAX = 20
@@ -59,9 +66,13 @@ class StandingTask:
 
 @dataclass(slots=True)
 class Receivers:
-    """All definitions. `revision` is the offset of the next change: a state is named by how much it has folded."""
+    """All definitions. `revision` is the offset of the next change: a state is named by how much it has folded.
+
+    An import source is a receiver `by_uid`, and in no project.
+    """
 
     revision: int = 0
+    import_sources: ImportSources = field(default_factory=lambda: ImportSources(MAPPINGS_PER_EXPORT_MAX))
     by_uid: dict[str, Receiver] = field(default_factory=dict)
     deleted: set[str] = field(default_factory=set)  # uids of receivers and exports: gone, not merely unknown
     _uids: dict[tuple[int, str], str] = field(default_factory=dict)
@@ -121,7 +132,7 @@ class Receivers:
 
     # folding
 
-    def apply(self, offset: int, change: Change) -> None:
+    def apply(self, offset: int, change: Change) -> None:  # noqa: C901 -- a list of all changes
         """Take the change at `offset`. Raises DefinitionRefused if it breaks a rule: then it changes nothing else."""
         self.revision = offset + 1
         match change:
@@ -143,6 +154,8 @@ class Receivers:
                 self._add_token(change)
             case RevokeToken():
                 self._revoke_token(change.id)
+            case CreateImportSource() | UpdateImportSource() | AddImportToken() | RevokeImportToken():
+                self._change_import_source(change)
 
     def check(self, work: TaskWork) -> None:
         """Whether the rules allow this work now. Raises DefinitionRefused."""
@@ -151,6 +164,14 @@ class Receivers:
             if self._buckets.get(bucket, project_id) != project_id:
                 message = f'Bucket "{bucket}" is not available in the project: choose another name for it'
                 raise DefinitionRefused("bucketNotAvailable", message)
+
+    def check_import_name(self, name: str) -> str:
+        """The schema of an import source that would have this name. Raises DefinitionRefused if none may be made."""
+        schema = self.import_sources.check_name(name)
+        if self._buckets.get(schema, NO_PROJECT) != NO_PROJECT:
+            message = f'Schema "{schema}" is a bucket of a project: choose another name for the import source'
+            raise DefinitionRefused("importSchemaNotAvailable", message)
+        return schema
 
     def _buckets_of(self, work: TaskWork) -> dict[str, int]:
         """The buckets that the work's tables lie in, without case as destinations may read them; and whose they are."""
@@ -268,10 +289,23 @@ class Receivers:
         ]
         self._put(_with_exports(receiver, exports))
 
+    def _change_import_source(self, change: ImportChange) -> None:
+        if isinstance(change, CreateImportSource):
+            self.check_import_name(change.name)
+        source = self.import_sources.apply(change)
+        self._buckets[source.schema] = NO_PROJECT
+        self._keep(source.receiver)
+        forgotten = self.import_sources.forget_oldest_deleted()
+        if forgotten is not None:
+            self._forget(forgotten.receiver)
+
     def _put(self, receiver: Receiver) -> None:
         if receiver.uid not in self.by_uid:
             self._uids[receiver.project_id, receiver.id] = receiver.uid
             insort(self._ids.setdefault(receiver.project_id, []), receiver.id)
+        self._keep(receiver)
+
+    def _keep(self, receiver: Receiver) -> None:
         self.by_uid[receiver.uid] = receiver
         for export in receiver.exports:
             self._exports[export.uid] = export
@@ -280,12 +314,15 @@ class Receivers:
 
     def _delete_receiver(self, uid: str) -> None:
         receiver = self._living(uid)
-        for export in receiver.exports:
-            self._forget_export(export)
-        del self.by_uid[uid]
-        self.deleted.add(uid)
+        self._forget(receiver)
         del self._uids[receiver.project_id, receiver.id]
         self._ids[receiver.project_id].remove(receiver.id)
+
+    def _forget(self, receiver: Receiver) -> None:
+        for export in receiver.exports:
+            self._forget_export(export)
+        del self.by_uid[receiver.uid]
+        self.deleted.add(receiver.uid)
 
     def _delete_export(self, change: DeleteExport) -> None:
         receiver = self._living(change.receiver_uid)
@@ -369,6 +406,11 @@ class Receivers:
         if work.change.mapping is not None and export.mapping_number >= MAPPINGS_PER_EXPORT_MAX:
             message = f"Mapping count limit reached in the export, the maximum is {MAPPINGS_PER_EXPORT_MAX}"
             raise DefinitionRefused("badRequest", message)
+
+
+def receivers_loaded_within(import_interval_s: float) -> Receivers:
+    """No definitions yet; the documents of import sources will be loaded within this time."""
+    return Receivers(import_sources=ImportSources(MAPPINGS_PER_EXPORT_MAX, conditions_of(import_interval_s)))
 
 
 def new_export(receiver_uid: str, uid: str, draft: ExportDraft) -> Export:

@@ -8,6 +8,7 @@ import msgspec
 
 from app.model.api_token import DERIVED_ID_CHARACTERS, ApiToken
 from app.model.draft import ExportChange, ExportDraft
+from app.model.import_source import ImportToken, Region, SourceState
 from app.model.receiver import Deduplication, Receiver
 from app.model.task import Task
 
@@ -121,6 +122,46 @@ class RevokeToken(msgspec.Struct, frozen=True, tag="revoke-token"):
     id: str
 
 
+class CreateImportSource(msgspec.Struct, frozen=True, tag="create-import-source", omit_defaults=True):
+    """Make an import source, with the uids that it and its export will have, and its tokens."""
+
+    uid: str
+    export_uid: str
+    name: str
+    client_id: int
+    token_id: str  # of its export
+    created_us: int
+    region: Region = Region.US
+    append_only: bool = False
+    tokens: tuple[ImportToken, ...] = ()
+
+
+class UpdateImportSource(msgspec.Struct, frozen=True, tag="update-import-source", omit_defaults=True):
+    """Change an import source, also to delete it; None stays as it is. `token_id` is for the mapping that follows."""
+
+    uid: str
+    name: str | None = None
+    state: SourceState | None = None
+    append_only: bool | None = None
+    token_id: str = ""
+    token_created_us: int = 0
+
+
+class AddImportToken(msgspec.Struct, frozen=True, tag="add-import-token"):
+    """Let a token open an import source. One that came with the settings takes the place of the one before."""
+
+    source_uid: str
+    token: ImportToken
+
+
+class RevokeImportToken(msgspec.Struct, frozen=True, tag="revoke-import-token"):
+    """The token opens its import source no more."""
+
+    source_uid: str
+    token_id: str
+
+
+ImportChange = CreateImportSource | UpdateImportSource | AddImportToken | RevokeImportToken
 Change = (
     StartTask
     | FinishTask
@@ -131,6 +172,10 @@ Change = (
     | RefreshTokens
     | AddToken
     | RevokeToken
+    | CreateImportSource
+    | UpdateImportSource
+    | AddImportToken
+    | RevokeImportToken
 )
 
 _encoder = msgspec.json.Encoder()

@@ -3,6 +3,7 @@
 import msgspec
 
 from app.model.conditions import Conditions
+from app.model.import_source import Region
 from app.model.mapping import Mapping
 from app.model.receiver import Deduplication
 
@@ -24,6 +25,15 @@ class ReceiverDraft(msgspec.Struct, frozen=True):
     description: str
     exports: tuple[ExportDraft, ...]
     deduplication: Deduplication | None = None
+
+
+class ImportSourceDraft(msgspec.Struct, frozen=True):
+    """An import source to be made."""
+
+    name: str
+    client_id: int
+    region: Region = Region.US
+    append_only: bool = False
 
 
 class ExportChange(msgspec.Struct, frozen=True):

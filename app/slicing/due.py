@@ -8,6 +8,7 @@ from app.clock import US_PER_S
 
 AGE_MIN_S, AGE_MAX_S = 1.0, 10.0
 AGE_PER_TIME_CONDITION = 1 / 60
+AGE_SHARE_MAX = 1 / 4
 
 
 class Opened(msgspec.Struct):
@@ -22,9 +23,12 @@ class Opened(msgspec.Struct):
 
 
 def age_max_us(time_condition_s: float) -> int:
-    """How old an open slice may get: a sixtieth of the export's time condition, between 1 s and 10 s."""
+    """How old an open slice may get: a sixtieth of the export's time condition, between 1 s and 10 s.
+
+    Of a condition shorter than a receiver's may be, a quarter at most.
+    """
     age_s = min(max(time_condition_s * AGE_PER_TIME_CONDITION, AGE_MIN_S), AGE_MAX_S)
-    return int(age_s * US_PER_S)
+    return int(min(age_s, time_condition_s * AGE_SHARE_MAX) * US_PER_S)
 
 
 def due(slices: Iterable[Opened], now_us: int) -> bool:

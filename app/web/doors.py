@@ -11,10 +11,11 @@ from app.model.api_token import ApiToken
 from app.model.column import Template
 from app.model.conditions import MIB
 from app.model.dead_letter import DeadLetter
-from app.model.draft import ExportChange, ExportDraft, ReceiverDraft
+from app.model.draft import ExportChange, ExportDraft, ImportSourceDraft, ReceiverDraft
 from app.model.event import Event
 from app.model.export import Export
 from app.model.file_status import FileStatus
+from app.model.import_source import ImportSource, ImportToken, Region, SourceState
 from app.model.receiver import Deduplication, Receiver
 from app.model.row import Row
 from app.model.task import Task
@@ -84,6 +85,41 @@ class Definitions(Protocol):
         """From now on it opens nothing here."""
 
 
+class ImportSources(Protocol):
+    """The one way to read and change import sources. Changes raise DefinitionRefused."""
+
+    def of_token(self, token: str) -> ImportSource | None:
+        """The source that the token opens, in whatever state it is; how long it takes tells nothing."""
+
+    def find(self, name: str) -> ImportSource | None:
+        """By its schema, unless it is deleted; or by its uid."""
+
+    def all(self) -> list[ImportSource]:
+        """Those that are not deleted, by schema."""
+
+    async def catch_up(self) -> None:
+        """Know all that other workers have defined until now; bounded in rate."""
+
+    async def create(self, draft: ImportSourceDraft, token: str | None = None) -> tuple[ImportSource, str]:
+        """Make a source and its first token: this one, or one that is known to nobody but the caller."""
+
+    async def update(
+        self,
+        name: str,
+        *,
+        new_name: str | None = None,
+        state: SourceState | None = None,
+        append_only: bool | None = None,
+    ) -> ImportSource:
+        """Change the source at once; what is None stays."""
+
+    async def add_token(self, name: str, token: str | None = None) -> tuple[ImportToken, str]:
+        """Let this token open the source, or one that is known to nobody but the caller."""
+
+    async def revoke_token(self, name: str, token_id: str) -> None:
+        """From now on it opens nothing here."""
+
+
 class Ingest(Protocol):
     """Takes events in."""
 
@@ -150,10 +186,11 @@ class Doors:
     `check_template` raises MappingFailed when a template's program cannot work, whatever the event. `map_sample` maps
     one event as the export would, and stores nothing. `is_admin` compares a token with the admin's in constant time.
     `tail` listens to a receiver, unless too many listen. `scrape` gives all metrics to whom `may_scrape` lets, by his
-    token (empty if he has none).
+    token (empty if he has none). `region`: where this service is; import sources of another take nothing here.
     """
 
     definitions: Definitions
+    import_sources: ImportSources
     ingest: Ingest
     ready: Callable[[], bool]
     waiting_for: Callable[[], Sequence[str]]
@@ -168,6 +205,7 @@ class Doors:
     may_scrape: Callable[[str], bool]
     clock: Clock
     public_url: str
+    region: Region = Region.US
     tally: DoorTally = field(default_factory=DoorTally)
     forwarder: Forwarder = field(default_factory=Forwarder)
     bodies: BodyReader = field(default_factory=lambda: BodyReader(MIB))

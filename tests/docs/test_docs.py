@@ -28,6 +28,8 @@ NO_LIMITS = {
     "SIZE_DEFAULT_BYTES": "a default",
     "TIME_DEFAULT_S": "a default",
     "RETRY_AFTER_S": "a text: what an answer says",
+    "LOAD_INTERVAL_DEFAULT_S": "a default",
+    "LOAD_TAKES_S": "an estimate: how long a load takes",
     "ACK_BOUNDS_S": "the classes of a histogram",
     "CUT_BOUNDS_S": "the classes of a histogram",
     "LOAD_BOUNDS_S": "the classes of a histogram",

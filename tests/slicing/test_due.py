@@ -42,7 +42,8 @@ def test_one_that_is_due_is_enough():
 
 
 @pytest.mark.parametrize(
-    ("time_condition_s", "age_s"), [(0, 1), (30, 1), (60, 1), (90, 1.5), (300, 5), (600, 10), (86400, 10)]
+    ("time_condition_s", "age_s"),
+    [(0, 0), (2, 0.5), (4, 1), (30, 1), (60, 1), (90, 1.5), (300, 5), (600, 10), (86400, 10)],
 )
-def test_the_age_is_a_sixtieth_of_the_time_condition_between_one_and_ten_seconds(time_condition_s, age_s):
+def test_the_age_is_a_sixtieth_of_the_time_condition_between_one_and_ten_seconds_or_a_quarter(time_condition_s, age_s):
     assert age_max_us(time_condition_s) == age_s * S

@@ -5,8 +5,9 @@ import msgspec
 from msgspec import UNSET
 
 from app.errors import DefinitionRefused, MappingFailed
+from app.import_sources import ImportSources
 from app.model.api_token import ApiToken
-from app.model.change import ExportChange
+from app.model.change import Change, ExportChange
 from app.model.column import Column, ColumnType, Template
 from app.model.conditions import MIB, Conditions
 from app.model.dead_letter import DeadLetter
@@ -21,6 +22,7 @@ from app.model.task import Task, TaskStatus, TaskType
 from app.web.body import BodyReader
 from app.web.doors import Doors
 from tables.ledger import ReceiverLedger
+from tables.receivers import Receivers
 from tables.tails import Tail
 
 TOKEN = "dev-token"
@@ -213,11 +215,28 @@ class FakeDeadLetters:
         return [one for one in self.there if one.export == export.uid and letter_id in {None, one.id}]
 
 
+class Folded:
+    """Definitions whose log is never behind: a change is folded at once, or by `catch_up` if it came `elsewhere`."""
+
+    def __init__(self) -> None:
+        self.receivers = Receivers()
+        self.elsewhere: list[Change] = []
+
+    async def submit(self, change: Change) -> None:
+        self.receivers.apply(self.receivers.revision, change)
+
+    async def catch_up(self) -> None:
+        while self.elsewhere:
+            await self.submit(self.elsewhere.pop(0))
+
+
 class House:
     """All fakes behind one set of doors."""
 
     def __init__(self) -> None:
         self.definitions = FakeDefinitions()
+        self.folded = Folded()
+        self.import_sources = ImportSources(self.folded)
         self.ingest = FakeIngest()
         self.files = FakeFiles()
         self.is_ready = True
@@ -228,6 +247,7 @@ class House:
         self.tails_max = 1
         self.doors = Doors(
             definitions=self.definitions,
+            import_sources=self.import_sources,
             ingest=self.ingest,
             ready=lambda: self.is_ready,
             waiting_for=lambda: [] if self.is_ready else ["recovery of tables"],
@@ -246,7 +266,7 @@ class House:
         )
 
     async def _ledger_of(self, receiver: Receiver) -> dict[str, object]:
-        assert receiver in self.definitions.known.values()
+        assert receiver in [*self.definitions.known.values(), *self.folded.receivers.by_uid.values()]
         return msgspec.to_builtins(self.ledger)
 
     async def _scrape(self) -> bytes:
