@@ -19,6 +19,8 @@ ForebayError
     └── StagedFileDamaged   it is not what its cut says
 """
 
+REASON_CHARACTERS_MAX = 1000
+
 
 class ForebayError(Exception):
     """The root of Forebay's own errors."""
@@ -61,7 +63,15 @@ class Rejected(LoadFailed):
 
 
 class MappingFailed(ForebayError):
-    """An event cannot be mapped for one export; the text is its dead letter's reason."""
+    """An event cannot be mapped for one export; the text, as far as it is kept, is its dead letter's reason."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason[:REASON_CHARACTERS_MAX])
+
+    @property
+    def bare(self) -> "MappingFailed":
+        """The same, without the frames that it came through and all that they hold: to be kept for a while."""
+        return MappingFailed(str(self))
 
 
 class ClaimsFailed(ForebayError):

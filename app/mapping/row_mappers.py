@@ -40,7 +40,7 @@ class StaticMapper:
             try:
                 results.append(tuple([get(arrived) for get in getters]))
             except MappingFailed as failure:
-                results.append(failure)
+                results.append(failure.bare)
         return results
 
 
@@ -112,14 +112,14 @@ class TemplateMapper:
 
     async def map(self, events: Sequence[Arrived]) -> list[Result]:
         """See `RowMapper`."""
-        refusal = self._account.refusal
-        if refusal is not None:
-            return [self._static_failure(arrived) or MappingFailed(refusal) for arrived in events]
         results: list[Result] = []
         given_up: list[int] = []
         rows = self._rows(events, given_up)
-        while self._compute_some(rows, results):  # noqa: ASYNC110 -- others have their turn, nothing is awaited
-            await asyncio.sleep(0)
+        while (refusal := self._account.refusal) is None and self._compute_some(rows, results):  # noqa: ASYNC110
+            await asyncio.sleep(0)  # others have their turn, nothing is awaited
+        self._computation.end()
+        if refusal is not None:
+            results += [self._static_failure(arrived) or MappingFailed(refusal) for arrived in events[len(results) :]]
         if self._rest is not None:
             await self._rest.complete(results, events)
         for at, interpreted in zip(given_up, await self._evaluated(events, given_up), strict=True):
@@ -148,12 +148,11 @@ class TemplateMapper:
                 room -= sum(map(len, values))
                 row: Result = values if room >= 0 else _too_large()
             except MappingFailed as failure:
-                row = self._static_failure(arrived) or failure
+                row = self._static_failure(arrived) or failure.bare
             except GaveUp:
                 given_up.append(at)
                 row = MappingFailed("the template is left to the interpreter")
             yield row
-        computation.end()
 
     def _static_failure(self, arrived: Arrived) -> MappingFailed | None:
         """What fails without a template is what is wrong, wherever it stands."""

@@ -16,7 +16,6 @@ from app.slicing.open_slice import OpenSlice
 BYTES_MAX = 32 * 1024 * 1024
 ROW_CHARACTERS_MAX = 1024 * 1024
 WAIT_US = US_PER_S
-REASON_CHARACTERS_MAX = 1000
 
 
 @dataclass(slots=True)
@@ -82,7 +81,7 @@ class Uncut:
             if isinstance(outcome, MappingFailed):
                 dead += 1
                 self._dead_bytes += event.size_bytes
-                self.dead.append(DeadLetter(export.uid, *position, str(outcome)[:REASON_CHARACTERS_MAX], event))
+                self.dead.append(DeadLetter(export.uid, *position, str(outcome), event))
             else:
                 rows.append(outcome)
         if rows:

@@ -1,8 +1,11 @@
 """Rows of static columns, compiled templates and evaluated ones together."""
 
 import sys
+import tracemalloc
 
-from app.errors import MappingFailed
+import pytest
+
+from app.errors import REASON_CHARACTERS_MAX, MappingFailed
 from app.mapping import row_mappers
 from app.mapping.account import WASTED_MAX_S, Account
 from app.mapping.columns import make_ready
@@ -72,11 +75,24 @@ async def test_the_templates_of_a_row_share_one_allowance(arrived):
     assert interpreter.asked == [([half, half, half], 1)]
 
 
-async def test_a_ready_mapping_keeps_no_event(arrived):
-    ready, event = mapper(Interpreter(), "Body('a', 1)"), arrived("{}")
+@pytest.mark.parametrize("program", ["Body('a', 1)", "Body('a')", "error 'x'"])
+async def test_a_ready_mapping_keeps_no_event_nor_does_what_failed(arrived, program):
+    ready, event = mapper(Interpreter(), program), arrived("{}")
     known = sys.getrefcount(event)
-    await ready.map([event])
+    rows = await ready.map([event])
+    assert len(rows) == 1
     assert sys.getrefcount(event) == known
+
+
+@pytest.mark.parametrize("program", ["error std.repeat('x', 1e6)", "std.assertEqual(BodyStr(), 1)"])
+async def test_what_is_kept_of_failures_is_small(arrived, program):
+    ready, events = mapper(Interpreter(), program), [arrived(b"x" * 100_000, []) for _ in range(100)]
+    tracemalloc.start()
+    rows = await ready.map(events)
+    kept_bytes, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert max(len(str(row)) for row in rows) <= REASON_CHARACTERS_MAX
+    assert kept_bytes < 200 * 4 * REASON_CHARACTERS_MAX + sum(len(event.event.body) for event in events)
 
 
 async def test_both_ways_in_one_row(arrived):
@@ -123,3 +139,13 @@ async def test_slow_compiled_templates_waste_time_and_fast_ones_do_not(arrived):
     assert interpreter.asked == []
     assert slow.left_s < WASTED_MAX_S - 0.01
     assert fast.left_s == WASTED_MAX_S
+
+
+async def test_an_account_that_is_full_ends_what_is_under_way(arrived):
+    account = Account("slow")
+    account.waste(WASTED_MAX_S - 0.1)
+    loop = "std.foldl(function(sum, n) sum + n, std.range(1, 30000), 0)"
+    rows = await mapper(Interpreter(), loop, account=account).map([arrived("{}")] * 2000)
+    values = [row for row in rows if not isinstance(row, MappingFailed)]
+    assert len(values) < 500
+    assert shown(rows[len(values) :]) == [account.refusal] * (2000 - len(values))

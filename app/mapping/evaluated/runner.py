@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from typing import Any, BinaryIO
 
-from app.errors import MappingFailed
+from app.errors import REASON_CHARACTERS_MAX, MappingFailed
 from app.mapping.evaluated import sandbox
 from app.mapping.evaluated.event_functions import EventFunctions
 from app.mapping.evaluated.slate import Slate
@@ -102,7 +102,7 @@ class Runner:
 
     def fail(self, reason: str) -> None:
         """Answer for the present event, which ended the interpreter."""
-        self._answer(Failed(self._slate.done, self._failure or reason))
+        self._answer(Failed(self._slate.done, self._failure or reason[:REASON_CHARACTERS_MAX]))
 
     def _values(self, text: str) -> Values | Failed:
         index = self._slate.done
