@@ -20,7 +20,8 @@ from agents.keep_definitions import DefinitionsKeeper
 from agents.partition_claims import PartitionClaims
 from agents.partition_cuts import PartitionCuts
 from agents.patience import until_done
-from agents.routing import read_packs, route
+from agents.refusals import Refusals
+from agents.routing import route
 from agents.worker import worker_fault
 from app import clock
 from app.claims.index import OpenIndex
@@ -38,12 +39,14 @@ from app.slicing.uncut import Uncut
 from app.streams import EVENTS, Streams
 from app.tallies import CutTally
 from app.transports.log import Log, Record, Run
+from tables.packs import PackReader, Reading
 
 logger = logging.getLogger(__name__)
 
 RUNS_WAITING_MAX = 2
 CUT_PAUSE_US = 100_000
 MAPPED_BYTES_MAX = 64 * 1024 * 1024
+LOOKED_BACK_MAX = 1000
 
 
 @dataclass(frozen=True)
@@ -58,9 +61,11 @@ class MappingRoom:
     watermarks: Callable[[], Awaitable[list[Watermark]]]
     arrived_until: Callable[[int], None]
     open_index: OpenIndex
+    packs: PackReader
     crash: CrashPoints
     now_us: Callable[[], int] = clock.now_us
     tally: CutTally = field(default_factory=CutTally)
+    refusals: Refusals = field(default_factory=Refusals)
 
 
 class Lag(NamedTuple):
@@ -159,15 +164,17 @@ class MappedPartition:
             self._learn(await until_done(self._room.watermarks, what, LoadFailed, where=self._where))
 
     async def _last_arrival_us(self) -> int:
-        """Of the last message with events that no cut has: behind it may stand flush markers, which have none."""
+        """Of the last message with events that no cut has: behind it may stand some without, but not too many."""
         log = self._room.log()
         start, end = await log.bounds(self._tp)
-        for offset in range(end - 1, max(start, self.cuts.end) - 1, -1):
+        first = max(start, self.cuts.end)
+        for offset in range(end - 1, max(first, end - LOOKED_BACK_MAX) - 1, -1):
             run = await log.read(self._tp, offset, bytes_max=1)
-            arrivals = [event.arrival_us for _, pack in read_packs(run.records, self._where) for event in pack.events]
+            packs = self._room.packs.read(run.records).packs
+            arrivals = [event.arrival_us for _, pack in packs for event in pack.events]
             if arrivals:
                 return max(arrivals)
-        return 0
+        return 0 if first >= end - LOOKED_BACK_MAX else self._room.now_us()
 
     async def _start_anew(self) -> None:
         self._uncut = Uncut()
@@ -260,13 +267,14 @@ class MappedPartition:
 
     async def _map(self, records: Sequence[Record]) -> bool:
         """Whether the records are mapped now; not if another owner has cut meanwhile (see `_cut`)."""
-        packs = read_packs(records, self._where)
+        packs, refused = await self._read(records)
         await self._room.keeper.reached(max((pack.revision for _, pack in packs), default=0))
         repeats = await self.claims.repeats(packs)
         if not await self._follow_definitions(records[0].offset):  # nothing may come between it and the routing
             return False
         self._uncut.begin(self._room.now_us())
         self._uncut.flush.update(uid for _, pack in packs for uid in pack.flush)
+        self._uncut.refuse(Counter(one.receiver for one in refused if one.receiver))
         if not packs:
             return True
         log_id = self.cuts.fold.log_id_at(packs[0][0])
@@ -276,6 +284,16 @@ class MappedPartition:
         for one, mapped in zip(routed.wanted, results, strict=True):
             self._uncut.keep(one.export, one.placed, mapped, self._room.now_us())
         return True
+
+    async def _read(self, records: Sequence[Record]) -> Reading:
+        """As packs. Nobody is called unknown before the definitions are read to their end."""
+        reading = self._room.packs.read(records)
+        if reading.has_unknown:
+            what = f"looking for receivers that partition {self.partition} names"
+            await until_done(self._room.keeper.catch_up, what, LogFailed, where=self._where)
+            reading = self._room.packs.read(records)
+        self._room.refusals.say(reading.refused, self._where)
+        return reading
 
     async def _follow_definitions(self, position: int) -> bool:
         """When they have changed, what is open is closed before anything is mapped by them."""

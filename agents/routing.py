@@ -1,21 +1,15 @@
 """Which export wants which events of a stretch of a partition, and what is to be counted of them."""
 
-import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import msgspec
-
 from agents.partition_claims import Place
 from app.mapping.arrived import Arrived
-from app.model.event import Event, EventIds, Pack, Position, decode_pack
+from app.model.event import Event, EventIds, Pack, Position
 from app.model.export import Export
 from app.model.receiver import Receiver
-from app.transports.log import Record
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -73,19 +67,6 @@ def route(
                 wanted[export.uid].arrived.append(arrived)
                 wanted[export.uid].placed.append(placed)
     return Routed(list(wanted.values()), accepted, deduplicated, unrouted, last_us)
-
-
-def read_packs(records: Iterable[Record], where: Mapping[str, object]) -> list[tuple[int, Pack]]:
-    """The packs in these records, with their offsets; what is none is passed over. `where` is for what is logged."""
-    packs = []
-    for record in records:
-        try:
-            packs.append((record.offset, decode_pack(record.value or b"")))
-        except (msgspec.MsgspecError, ValueError):  # invalid UTF-8 is a ValueError
-            text = "the message at offset %s of partition %s is no pack of events; it is passed over"
-            place = {**where, "offset": record.offset}
-            logger.error(text, record.offset, where["partition"], extra=place)  # noqa: TRY400
-    return packs
 
 
 def _exports_for(event: Event, receiver: Receiver | None) -> Sequence[Export]:

@@ -20,6 +20,7 @@ from agents.keep_definitions import DefinitionsKeeper, TaskRunner, keep_definiti
 from agents.loader import LoadingRoom
 from agents.map_events import Cutter, map_events
 from agents.mapped_partition import MappedPartition, MappingRoom
+from agents.refusals import Refusals
 from agents.trim_logs import Trimmer
 from agents.upload_files import upload_files
 from agents.worker import OwnedPartitions
@@ -63,6 +64,7 @@ from app.web.trials import Trials
 from tables.buffers import BuffersTable
 from tables.files import FilesTable
 from tables.ledger import Ledger
+from tables.packs import PackReader
 from tables.receivers import receivers_loaded_within
 from tables.tails import Tails
 
@@ -103,6 +105,8 @@ class House(Service):
 
         receivers = receivers_loaded_within(settings.stitch_load_interval_s)
         self._keeper = DefinitionsKeeper(self.streams, self._log, receivers)
+        self._packs = PackReader(receivers, body_bytes_max=settings.request_bytes_max)
+        self._refusals = Refusals()
         self.definitions = Definitions(self._keeper, secret_grace_s=settings.secret_grace_s)
         self.import_sources = ImportSources(self._keeper)
         self._task_owner = self._owned_tasks(crash)
@@ -145,7 +149,7 @@ class House(Service):
         )
         self._forwarder = Forwarder()
         self._ledger = Ledger(self.streams, self._log, self._asides.watermarks)
-        self._tails = Tails(self.streams, self._log, self._keeper.receivers, lambda: self.app.should_stop)
+        self._tails = Tails(self.streams, self._log, self._keeper.receivers, self._packs, lambda: self.app.should_stop)
         self.app.service(self)  # type: ignore[arg-type]  # Faust takes instances as well
         install(self.app, self._doors())
 
@@ -246,8 +250,10 @@ class House(Service):
             watermarks=self._asides.watermarks,
             arrived_until=self.clock.raise_floor,
             open_index=lambda n: RocksClaimIndex(self.settings.data_dir / "claims" / f"{n:03d}"),
+            packs=self._packs,
             crash=crash,
             tally=self._cut_tally,
+            refusals=self._refusals,
         )
         owned = OwnedPartitions(self.app, EVENTS, lambda n: MappedPartition(room, n).open())
         map_events(self.streams, owned)
@@ -319,6 +325,7 @@ class House(Service):
                 door=self._door_tally,
                 ingest=self.ingest,
                 cuts=self._cut_tally,
+                refused=self._refusals.counts,
                 loads=self._load_tally,
                 templates=self._evaluator.tally,
                 suspended=self._mappers.suspended,

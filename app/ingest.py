@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from app.crash import CrashPoints
 from app.errors import LogFailed, LogFull
-from app.model.event import Event, encode_pack
+from app.model.event import PACK_HEADER, Event, encode_pack
 from app.model.receiver import Receiver
 from app.streams import EVENTS, Streams
 from app.tallies import IngestTally
@@ -21,7 +21,7 @@ PACK_BYTES_MAX = 1_000_000
 PACKS_PER_SEND_MAX = 16
 STICK_S, STICK_BYTES = 1.0, 1_000_000
 SIZE_ASKED_EVERY_S = 1.0
-PACK_HEADERS = (("forebay", b"1"),)
+PACK_HEADERS = ((PACK_HEADER, b"1"),)
 
 
 @dataclass(slots=True)

@@ -20,6 +20,7 @@ from app.clock import US_PER_S, now_us
 from app.errors import LogFailed
 from app.ingest import Ingest
 from app.metrics import Kind, Sample, Spec, text_in_pieces, text_of_process
+from app.model.refusal import Refusal
 from app.slicing.buffers import BufferSize
 from app.tallies import CutTally, DoorTally, LoadResult, LoadTally, TemplateTally
 from app.transports.log import Log
@@ -45,6 +46,7 @@ class Sources:
     door: DoorTally
     ingest: Ingest
     cuts: CutTally
+    refused: Counter[Refusal]
     loads: LoadTally
     templates: TemplateTally
     suspended: Callable[[], set[tuple[str, int]]]
@@ -254,6 +256,15 @@ METRICS: tuple[tuple[Spec, Read], ...] = (
     (
         Spec("forebay_events_unrouted_total", COUNTER, "those of them that no export wanted", RECEIVER),
         lambda seen: seen.of_receivers(seen.sources.cuts.unrouted),
+    ),
+    (
+        Spec(
+            "forebay_records_refused_total",
+            COUNTER,
+            "records that other programs put into events and that became none; what is read again counts again",
+            ("reason",),
+        ),
+        lambda seen: (Sample(seen.sources.refused[why], (why.value,)) for why in Refusal),
     ),
     (
         Spec("forebay_events_mapped_total", COUNTER, "events that became rows of a slice, replayed ones too", EXPORT),

@@ -4,19 +4,19 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
 
-import msgspec
 from faust.types import TP
 
 from app.model.claim import decode_claims
 from app.model.cut import Cut
 from app.model.dead_letter import DeadLetter
-from app.model.event import Event, EventIds, Position, decode_pack
+from app.model.event import Event, EventIds, Pack, Position
 from app.model.export import Export
 from app.model.tail import Came, ExportFate, ExportMade, Fate, Fated, Flushed
 from app.model.times import iso_ms
 from app.streams import CLAIMS, EVENTS
-from app.transports.log import Log, Record
+from app.transports.log import Log
 from tables.cuts import CutReader
+from tables.packs import PackReader
 from tables.receivers import Receivers
 
 READ_BYTES_MAX = 256 * 1024
@@ -52,9 +52,10 @@ class FollowedPartition:
     its events stand in their log before the cut: who has a key and no claim repeats another.
     """
 
-    def __init__(self, log: Callable[[], Log], receivers: Receivers, partition: int) -> None:
+    def __init__(self, log: Callable[[], Log], receivers: Receivers, packs: PackReader, partition: int) -> None:
         self._log = log
         self._receivers = receivers
+        self._packs = packs
         self._tp = TP(EVENTS, partition)
         self._claims_tp = TP(CLAIMS, partition)
         self._cuts = CutReader(log, partition)
@@ -91,19 +92,16 @@ class FollowedPartition:
         """Those of the next run that belong to these receivers. Raises LogFailed."""
         run = await self._log().read(self._tp, self._next, bytes_max=READ_BYTES_MAX)
         self._next = run.next
-        return [line for record in run.records for line in self._came(record, listened)]
+        packs = self._packs.read(run.records).packs  # the mapper says what is none
+        return [line for offset, pack in packs for line in self._came(offset, pack, listened)]
 
-    def _came(self, record: Record, listened: Collection[str]) -> Iterator[Line]:
-        try:
-            pack = decode_pack(record.value or b"")
-        except (msgspec.MsgspecError, ValueError):
-            return  # the mapper passes over it as well, and says so
-        log_id = self._cuts.fold.log_id_at(record.offset)
-        ids = EventIds(log_id, self._tp.partition, record.offset)
+    def _came(self, offset: int, pack: Pack, listened: Collection[str]) -> Iterator[Line]:
+        log_id = self._cuts.fold.log_id_at(offset)
+        ids = EventIds(log_id, self._tp.partition, offset)
         for index, event in enumerate(pack.events):
             if event.receiver in listened:
                 event_id = ids.of(event.arrival_us, index) if event.replay is None else event.replay.event_id
-                position = Position(log_id, self._tp.partition, record.offset, index)
+                position = Position(log_id, self._tp.partition, offset, index)
                 self._make_room()
                 self._awaited.append(Awaited(position, event.receiver, event_id, event.only_export, bool(event.key)))
                 yield Line(event.receiver, position, self._line(event, event_id))
@@ -111,7 +109,7 @@ class FollowedPartition:
             export = self._receivers.export(uid)
             if export is not None and export.receiver_uid in listened:
                 self._make_room()
-                position = Position(log_id, self._tp.partition, record.offset, 0)
+                position = Position(log_id, self._tp.partition, offset, 0)
                 self._markers.append(Line(export.receiver_uid, position, Flushed(export.id)))
 
     def _line(self, event: Event, event_id: str) -> Came:

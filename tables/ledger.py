@@ -28,13 +28,14 @@ class ExportLedger(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class ReceiverLedger(msgspec.Struct, frozen=True, rename="camel"):
-    """Of one receiver."""
+    """Of one receiver. `refused` are records from Kafka that became no event."""
 
     accepted: int
     deduplicated: int
     unrouted: int
     routed: int
     exports: tuple[ExportLedger, ...]
+    refused: int = 0
 
 
 class Ledger:
@@ -62,6 +63,7 @@ class Ledger:
             unrouted=counts.unrouted,
             routed=counts.accepted - counts.deduplicated - counts.unrouted,
             exports=tuple(self._of_export(export.id, export.uid, marks) for export in receiver.exports),
+            refused=counts.refused,
         )
 
     def _of_export(self, export_id: str, uid: str, marks: Sequence[Watermark]) -> ExportLedger:

@@ -18,6 +18,7 @@ from app.model.times import iso_ms
 from app.streams import DEAD_LETTERS, Streams
 from app.transports.log import Log
 from tables.fates import READ_BYTES_MAX, FollowedPartition, Line
+from tables.packs import PackReader
 from tables.receivers import Receivers
 
 logger = logging.getLogger(__name__)
@@ -121,11 +122,17 @@ class Tails:
     """Follows the logs while somebody listens, once for all of them. Nothing is read while nobody does."""
 
     def __init__(
-        self, streams: Streams, log: Callable[[], Log], receivers: Receivers, stopping: Callable[[], bool]
+        self,
+        streams: Streams,
+        log: Callable[[], Log],
+        receivers: Receivers,
+        packs: PackReader,
+        stopping: Callable[[], bool],
     ) -> None:
         self._streams = streams
         self._log = log
         self._receivers = receivers
+        self._packs = packs
         self._stopping = stopping
         self._tails: list[Tail] = []
         self._beginning = asyncio.Lock()
@@ -157,7 +164,7 @@ class Tails:
         self._listened = set()
         # Dead letters first: those of every cut that is read from now on stand behind this.
         self._letters_next = [(await self._log().bounds(TP(DEAD_LETTERS, number)))[1] for number in numbers]
-        self._partitions = [FollowedPartition(self._log, self._receivers, number) for number in numbers]
+        self._partitions = [FollowedPartition(self._log, self._receivers, self._packs, number) for number in numbers]
         for partition in self._partitions:
             await partition.open()
         self._following = asyncio.create_task(self._follow())

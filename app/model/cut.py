@@ -7,11 +7,15 @@ from app.model.staged import StagedFile
 
 
 class ReceiverCounts(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Events of one receiver: accepted = deduplicated + unrouted + routed."""
+    """Events of one receiver: accepted = deduplicated + unrouted + routed.
+
+    Beside them `refused`: records that other programs produced for it and that became no event.
+    """
 
     accepted: int = 0
     deduplicated: int = 0
     unrouted: int = 0
+    refused: int = 0
 
     def plus(self, other: "ReceiverCounts") -> "ReceiverCounts":
         """The sum."""
@@ -19,6 +23,7 @@ class ReceiverCounts(msgspec.Struct, frozen=True, omit_defaults=True):
             self.accepted + other.accepted,
             self.deduplicated + other.deduplicated,
             self.unrouted + other.unrouted,
+            self.refused + other.refused,
         )
 
 

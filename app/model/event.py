@@ -7,6 +7,7 @@ from typing import NamedTuple
 import msgspec
 
 OVERHEAD_BYTES = 64
+PACK_HEADER = "forebay"  # of every message of ours
 
 HeaderPairs = tuple[tuple[str, str], ...]
 

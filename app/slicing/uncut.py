@@ -64,6 +64,11 @@ class Uncut:
             counts = ReceiverCounts(events, deduplicated.get(uid, 0), unrouted.get(uid, 0))
             self.receivers[uid] = self.receivers.get(uid, ReceiverCounts()).plus(counts)
 
+    def refuse(self, refused: Mapping[str, int]) -> None:
+        """Add records that became no event, by receiver."""
+        for uid, records in refused.items():
+            self.receivers[uid] = self.receivers.get(uid, ReceiverCounts()).plus(ReceiverCounts(refused=records))
+
     def keep(
         self,
         export: Export,

@@ -29,6 +29,7 @@ from app.streams import CUTS, DEAD_LETTERS, DEFINITIONS, EVENTS, FILES, SLICES
 from app.transports.log import NewRecord, Run
 from tables.buffers import BuffersTable
 from tables.files import FilesTable
+from tables.packs import PackReader
 from tables.receivers import Receivers
 from tests.fakes import (
     ClaimDisk,
@@ -49,6 +50,7 @@ from tests.fakes import (
 FAR_FUTURE_US = 1 << 60
 RETENTION_S = 10.0**11
 LOG_BYTES_MAX = 1 << 30
+BODY_BYTES_MAX = 1000
 EVENTS_TP = TP(EVENTS, 0)
 
 
@@ -156,6 +158,7 @@ class Worker:
             watermarks=self.loads.watermarks,
             arrived_until=self.arrived.append,
             open_index=lambda _partition: FakeClaimIndex(disk),
+            packs=PackReader(self.keeper.receivers, body_bytes_max=BODY_BYTES_MAX),
             crash=crash,
         )
         self.buffering = BufferingRoom(self.streams, lambda: self.log, self.keeper, self.loads.watermarks, crash)

@@ -3,13 +3,13 @@ import asyncio
 import pytest
 
 from agents.loader import load_slice
-from agents.mapped_partition import CUT_PAUSE_US
+from agents.mapped_partition import CUT_PAUSE_US, LOOKED_BACK_MAX
 from app.clock import now_us
 from app.destinations.base import Load
 from app.errors import Retryable
 from app.model.change import DeleteExport, UpdateExport
 from app.model.conditions import Conditions
-from app.model.cut import Cut, ExportCounts, Life, Totals
+from app.model.cut import Cut, ExportCounts, Life, ReceiverCounts, Totals
 from app.model.dead_letter import DeadLetter, decode_dead_letter
 from app.model.draft import ExportChange
 from app.model.event import Replay, decode_pack
@@ -17,7 +17,8 @@ from app.model.slice import Flush, decode_slice
 from app.model.task import TaskType
 from app.slicing.cut_log import CutLog
 from app.streams import CUTS, DEAD_LETTERS, EVENTS, SLICES
-from tests.agents.bench import EVENTS_TP, FAR_FUTURE_US, Bench, settled
+from app.transports.log import NewRecord, Record
+from tests.agents.bench import BODY_BYTES_MAX, EVENTS_TP, FAR_FUTURE_US, Bench, settled
 from tests.fakes import (
     LOG_FAILED,
     STAGING_FAILED,
@@ -879,6 +880,79 @@ async def test_cuts_before_a_checkpoint_go_when_their_slices_are_loaded_and_the_
     assert again.cuts.fold == mapped.cuts.fold
     assert again.cuts.end == 270
     assert mapped.cuts.staged_names() == {part.staged.name for one in bench.cuts() for part in one.slices}
+
+
+# messages that other programs produce
+
+
+def produce(bench: Bench, value: bytes | None, receiver: str = "1/r", *headers: tuple[str, bytes]) -> int:
+    return bench.store.add(NewRecord(EVENTS, 0, None, value, (("receiver", receiver.encode()), *headers)))
+
+
+@simulated
+async def test_what_other_programs_produce_for_a_receiver_becomes_rows_beside_packs():
+    bench, worker, mapped = await with_events("1")
+    produce(bench, b"2")
+    bench.accept("3")
+    await worker.take(mapped)
+    await cut(mapped)
+    (part,) = bench.announced()
+    assert bench.rows(part) == ["1", "2", "3"]
+    assert bench.cuts()[-1].receivers == {"r": ReceiverCounts(3)}
+    assert len({arrived.id for arrived in worker.mapper.mapped}) == 3
+
+
+@simulated
+async def test_what_becomes_no_event_holds_nothing_up_and_is_counted_where_its_receiver_is_known():
+    bench, worker, mapped = await with_events()
+    produce(bench, None)
+    produce(bench, b"x" * (BODY_BYTES_MAX + 1))
+    produce(bench, b"for nobody", "1/nobody")
+    produce(bench, b"1")
+    await worker.take(mapped)
+    await cut(mapped)
+    assert bench.rows(bench.announced()[0]) == ["1"]
+    assert bench.cuts()[-1].receivers == {"r": ReceiverCounts(accepted=1, refused=2)}
+    assert worker.mapping.refusals.counts == {"tombstone": 1, "tooLarge": 1, "unknownReceiver": 1}
+
+
+@simulated
+async def test_nobody_is_called_unknown_before_the_definitions_are_read_to_their_end():
+    bench = Bench()
+    worker = bench.worker()
+    mapped = await worker.mapped()
+    await worker.stop_keeping()
+    bench.define()
+    produce(bench, b"1")
+    taking = asyncio.ensure_future(worker.take(mapped))
+    await settled()
+    assert not taking.done()
+    worker.keep_again()
+    await taking
+    await cut(mapped)
+    assert bench.rows(bench.announced()[0]) == ["1"]
+
+
+@simulated
+async def test_a_lying_timestamp_moves_no_clock():
+    bench, worker, mapped = await with_events()
+    lie = Record(0, 1 << 60, None, b"1", (("receiver", b"1/r"),))
+    bench.store.partitions[EVENTS_TP].records.append(lie)
+    assert max((await bench.worker().mapped())._room.packs.read([lie]).packs[0][1].events[0].arrival_us, 0) <= now_us()
+    await worker.take(mapped)
+    await cut(mapped)
+    assert 0 < bench.cuts()[-1].arrival_last_us <= now_us()
+
+
+@simulated
+async def test_a_start_looks_back_only_so_far_for_the_last_arrival():
+    bench, _, _ = await with_events("1")
+    for _ in range(LOOKED_BACK_MAX):
+        produce(bench, b"1", "1/nobody")
+    again = bench.worker()
+    before_us = now_us()
+    await again.mapped()
+    assert before_us <= again.arrived[-1] <= now_us()
 
 
 async def with_events(*bodies: str):

@@ -1,11 +1,6 @@
-import logging
-
-import pytest
-
-from agents.routing import read_packs, route
-from app.model.event import Replay, encode_pack
+from agents.routing import route
+from app.model.event import Pack, Replay
 from app.model.receiver import Receiver
-from app.transports.log import Record
 from tests.fakes import a_receiver, an_event, an_export
 
 RECEIVERS: dict[str, Receiver] = {
@@ -15,8 +10,8 @@ RECEIVERS: dict[str, Receiver] = {
 
 
 def routed(*messages, repeats=frozenset()):
-    records = [Record(offset, 0, None, encode_pack(0, events)) for offset, events in enumerate(messages, start=5)]
-    return route(read_packs(records, {"partition": 3}), repeats, "life", 3, RECEIVERS)
+    packs = [(offset, Pack(0, tuple(events))) for offset, events in enumerate(messages, start=5)]
+    return route(packs, repeats, "life", 3, RECEIVERS)
 
 
 def test_each_export_of_its_receiver_wants_an_event():
@@ -46,10 +41,3 @@ def test_what_was_deleted_meanwhile_wants_nothing():
     found = routed([an_event("1", "gone"), an_event("2", only_export="gone")])
     assert found.wanted == []
     assert (found.accepted, found.unrouted) == ({"gone": 1, "r": 1}, {"gone": 1, "r": 1})
-
-
-def test_what_is_no_pack_is_passed_over_and_said(caplog: pytest.LogCaptureFixture):
-    with caplog.at_level(logging.ERROR):
-        packs = read_packs([Record(7, 0, None, b"\xc1"), Record(8, 0, None, encode_pack(0, []))], {"partition": 3})
-    assert [offset for offset, _ in packs] == [8]
-    assert "the message at offset 7 of partition 3 is no pack of events" in caplog.text

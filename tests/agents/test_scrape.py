@@ -83,6 +83,7 @@ async def sources(worker: Worker) -> Sources:
         door=DoorTally(),
         ingest=ingest,
         cuts=worker.mapping.tally,
+        refused=worker.mapping.refusals.counts,
         loads=worker.loading.tally,
         templates=TemplateTally(),
         suspended=lambda: {("x", 1), ("x", 2), ("gone", 1)},

@@ -12,7 +12,7 @@ from pathlib import Path
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 POM = Path(__file__).with_name("pom.xml")
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "forebay-tests" / "kafka-4.1.1"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "forebay-tests"
 CLUSTER_ID = "Zm9yZWJheS10ZXN0cw-0000"
 START_MAX_S = 60.0
 HEAP = "-Xmx512m"
@@ -20,14 +20,20 @@ QUIET = "-Dlog4j2.level=WARN"
 
 
 def jars() -> Path:
-    """The folder with the broker's jars; fetched when it is not there."""
-    if not (CACHE / "complete").exists():
-        shutil.rmtree(CACHE, ignore_errors=True)
-        CACHE.mkdir(parents=True)
-        command = ["mvn", "-q", "-B", "-f", str(POM), "dependency:copy-dependencies", f"-DoutputDirectory={CACHE}"]
+    """The folder with the broker's jars."""
+    return fetched("kafka-4.1.1", POM)
+
+
+def fetched(name: str, pom: Path) -> Path:
+    """The folder with the jars that a pom names; fetched when it is not there."""
+    folder = CACHE / name
+    if not (folder / "complete").exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        command = ["mvn", "-q", "-B", "-f", str(pom), "dependency:copy-dependencies", f"-DoutputDirectory={folder}"]
         subprocess.run(command, check=True)  # noqa: S603 -- our own pom
-        (CACHE / "complete").touch()
-    return CACHE
+        (folder / "complete").touch()
+    return folder
 
 
 def java() -> str:

@@ -65,6 +65,7 @@ from app.transports.log import NewRecord, Run
 from tables.buffers import BuffersTable
 from tables.files import FilesTable
 from tables.ledger import Ledger
+from tables.packs import PackReader
 from tables.receivers import Receivers
 from tables.standing_letters import StandingLetters
 from tests.fakes import (
@@ -173,6 +174,7 @@ class Worker:
             watermarks=asides.watermarks,
             arrived_until=lambda _us: None,
             open_index=self._open_index,
+            packs=PackReader(self.keeper.receivers, body_bytes_max=1000, now_us=world.clock_us),
             crash=crash,
             now_us=world.clock_us,
         )

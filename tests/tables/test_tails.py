@@ -18,6 +18,7 @@ from app.model.tail import Came, Ended, Ending, ExportFate, Fate, Fated, Flushed
 from app.streams import CLAIMS, CUTS, DEAD_LETTERS, EVENTS
 from app.transports.log import NewRecord
 from tables import fates, tails
+from tables.packs import PackReader
 from tables.receivers import Receivers
 from tables.tails import Tail, Tails
 from tests.fakes import (
@@ -49,7 +50,8 @@ class Stage:
             self.receivers._put(receiver)
         self.stopping = False
         self.log = log = FakeLog(self.store, self.script)
-        self.tails = Tails(fake_streams(partitions), lambda: log, self.receivers, lambda: self.stopping)
+        packs = PackReader(self.receivers, body_bytes_max=1000)
+        self.tails = Tails(fake_streams(partitions), lambda: log, self.receivers, packs, lambda: self.stopping)
         self.cut_to = [0] * partitions
         for partition in range(partitions):
             self.store.add(NewRecord(CUTS, partition, None, encode_cut(Life(LIFE, 0, None, None))))

@@ -290,6 +290,7 @@ async def test_the_ledger_is_read(client, house, auth) -> None:
         "unrouted": 1,
         "routed": 3,
         "exports": [{"exportId": "export-1", "routed": 3, "buffered": 0, "loaded": 2, "deadLettered": 1, "expired": 1}],
+        "refused": 0,
     }
 
 

@@ -16,6 +16,7 @@ from faust.types import TP, ConsumerMessage
 
 from app.errors import LogCorrupt, LogFailed
 from app.transports.delivery import DeliveringConsumer
+from app.transports.kafka.records import read_leniently
 from app.transports.log import Record, Run
 from app.transports.runs import run_topics
 
@@ -33,6 +34,7 @@ class Consumer(DeliveringConsumer, aiokafka.Consumer):
     def __post_init__(self) -> None:
         """Mode's hook after the constructor."""
         self.on_delivery_init()
+        read_leniently()
         self._seeks: dict[TP, int] = {}
         self._next: dict[TP, int] = {}  # what is to be fetched next
         self._hands: dict[TP, deque[ConsumerMessage]] = {}  # what was fetched and not yet delivered

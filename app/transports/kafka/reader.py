@@ -10,11 +10,11 @@ from aiokafka.consumer.fetcher import PartitionRecords
 from aiokafka.protocol.admin import DeleteRecordsRequest
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.offset import OffsetRequest
-from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
 from faust.types import TP
 
 from app.errors import LogFailed
+from app.transports.kafka.records import LenientRecords
 from app.transports.log import Record
 
 END, START = -1, -2  # what ListOffsets calls them
@@ -71,7 +71,7 @@ class Reader:
         response = await self._ask_leader(tp, request)
         ((_, ((_, _, end, *data),)),) = response.topics
         found = PartitionRecords(
-            TopicPartition(*tp), MemoryRecords(data[-1]), [], offset, None, None, True, READ_UNCOMMITTED
+            TopicPartition(*tp), LenientRecords(data[-1]), [], offset, None, None, True, READ_UNCOMMITTED
         )
         try:
             records = [Record(one.offset, one.timestamp, one.key, one.value, one.headers) for one in found]

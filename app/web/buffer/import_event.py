@@ -4,11 +4,12 @@ from hmac import compare_digest
 
 from aiohttp import hdrs, web
 
+from app.mapping.keys import header_key, keyed_by_path
 from app.model.event import Event
 from app.model.receiver import Receiver
 from app.web.buffer.batches import as_json, batch_of, split
 from app.web.buffer.errors import receiver_not_found, wrong_secret
-from app.web.buffer.event_keys import element_keys, given_key, keyed_by_path, request_key
+from app.web.buffer.event_keys import element_keys, given_key
 from app.web.buffer.violations import Violation, missing_header, not_an_integer, quoted, refuse, wrong_length
 from app.web.doors import Doors
 from app.web.sender import client_ip, header_pairs
@@ -26,7 +27,7 @@ async def import_event(doors: Doors, request: web.Request) -> web.Response:
     body = await doors.bodies.read(request)
     arrival_us, ip = doors.clock.stamp(), client_ip(request)
     if batch is None:
-        events = [Event(receiver.uid, arrival_us, ip, headers, body, key=request_key(given))]
+        events = [Event(receiver.uid, arrival_us, ip, headers, body, key=header_key(given))]
     else:
         headers = as_json(headers)
         keys = element_keys(given)

@@ -2,9 +2,10 @@
 
 from importlib.metadata import version
 
+from app.mapping.keys import KEY_CHARACTERS_MAX
 from app.web.buffer.batches import BATCH_EVENTS_MAX
 from app.web.buffer.error_names import ERRORS, full_name
-from app.web.buffer.event_keys import IDEMPOTENCY_KEY, KEY_CHARACTERS_MAX
+from app.web.buffer.event_keys import IDEMPOTENCY_KEY
 from app.web.buffer.import_event import INTEGER_DIGITS_MAX, SECRET_CHARACTERS
 from app.web.buffer.paging import LIMIT, LIMIT_MAX, OFFSET_MAX
 from app.web.buffer.payloads import (

@@ -188,6 +188,7 @@ class Ledger(Shape):
     unrouted: Annotated[Count, Field(description="Came when the receiver had no export.")]
     routed: Annotated[Count, Field(description="Came when it had one.")]
     exports: list[ExportLedger]
+    refused: Annotated[Count, Field(description="Records from Kafka that became no event; no part of `accepted`.")]
 
 
 class Event(Shape):
