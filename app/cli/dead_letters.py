@@ -26,12 +26,7 @@ def dead_letters() -> None:
 @as_client
 def list_dead_letters(session: Session, receiver: str, export: str, offset: int, limit: int) -> None:
     """List the dead letters of an export, by arrival."""
-    answer = session.api.get(_path(receiver, export), offset=offset, limit=limit)
-    rows = [
-        (letter["id"], letter["event"]["receivedAt"], letter["reason"], _text(letter)[:PREVIEW_CHARACTERS])
-        for letter in answer["deadLetters"]
-    ]
-    session.out.table(("id", "received at", "reason", "body"), rows, answer)
+    letters_table(session, session.api.get(_path(receiver, export), offset=offset, limit=limit))
 
 
 @dead_letters.command("show")
@@ -41,13 +36,7 @@ def list_dead_letters(session: Session, receiver: str, export: str, offset: int,
 @as_client
 def show_dead_letter(session: Session, receiver: str, export: str, letter: str) -> None:
     """Show a dead letter whole, with its headers and its body."""
-    answer = session.api.get(_path(receiver, export, letter))
-    event = answer["event"]
-    headers = {f"  {name}": value for name, value in event["headers"]}
-    members = {"id": answer["id"], "reason": answer["reason"], "received at": event["receivedAt"], "ip": event["ip"]}
-    session.out.members(members | {"headers": ""} | headers | {"body": ""}, answer)
-    for line in _text(answer).splitlines():
-        session.out.say(line)
+    show_letter(session, session.api.get(_path(receiver, export, letter)))
 
 
 @dead_letters.command("replay")
@@ -64,7 +53,7 @@ def replay_dead_letters(
 
     With --all, until the fate of each is known: what does not fit now either is a new dead letter.
     """
-    if _one_or_all(letter, every=every) is not None:
+    if one_or_all(letter, every=every) is not None:
         answer = session.api.post(_path(receiver, export, str(letter), "replay"))
         session.out.members({"comes again": answer["id"]}, answer)
         return
@@ -84,7 +73,7 @@ def discard_dead_letters(
     session: Session, receiver: str, export: str, letter: str | None, *, every: bool, yes: bool
 ) -> None:
     """Forget dead letters: one LETTER, or --all. Nobody can get them back."""
-    one = _one_or_all(letter, every=every)
+    one = one_or_all(letter, every=every)
     sure(f"Discard {one or 'all dead letters'} of {export} of {receiver}?", yes=yes)
     answer = session.api.delete(_path(receiver, export, *([] if one is None else [one])))
     if one is None:
@@ -97,7 +86,27 @@ def _path(receiver: str, export: str, *more: str) -> str:
     return path_of("v1", "receivers", receiver, "exports", export, "dead-letters", *more)
 
 
-def _one_or_all(letter: str | None, *, every: bool) -> str | None:
+def letters_table(session: Session, answer: Json) -> None:
+    """The dead letters of an answer."""
+    rows = [
+        (letter["id"], letter["event"]["receivedAt"], letter["reason"], _text(letter)[:PREVIEW_CHARACTERS])
+        for letter in answer["deadLetters"]
+    ]
+    session.out.table(("id", "received at", "reason", "body"), rows, answer)
+
+
+def show_letter(session: Session, answer: Json) -> None:
+    """One, whole."""
+    event = answer["event"]
+    headers = {f"  {name}": value for name, value in event["headers"]}
+    members = {"id": answer["id"], "reason": answer["reason"], "received at": event["receivedAt"], "ip": event["ip"]}
+    session.out.members(members | {"headers": ""} | headers | {"body": ""}, answer)
+    for line in _text(answer).splitlines():
+        session.out.say(line)
+
+
+def one_or_all(letter: str | None, *, every: bool) -> str | None:
+    """The letter that is named, None for all. Raises UsageError unless it is one of the two."""
     if (letter is None) != every:
         raise click.UsageError("name one LETTER, or say --all")
     if letter is not None and not letter.strip():

@@ -23,7 +23,7 @@ def files() -> None:
 def list_files(session: Session, receiver: str, export: str, offset: int, limit: int) -> None:
     """List the files of an export, in the order in which they load."""
     path = path_of("v1", "receivers", receiver, "exports", export, "files")
-    _table(session, session.api.get(path, offset=offset, limit=limit))
+    files_table(session, session.api.get(path, offset=offset, limit=limit))
 
 
 @files.command("retry")
@@ -34,9 +34,12 @@ def list_files(session: Session, receiver: str, export: str, offset: int, limit:
 def retry_files(session: Session, receiver: str, export: str, file: str | None) -> None:
     """Try failed files again, now: one FILE, or all of the export."""
     one = [] if file is None else [file]
-    _table(session, session.api.post(path_of("v1", "receivers", receiver, "exports", export, "files", *one, "retry")))
+    files_table(
+        session, session.api.post(path_of("v1", "receivers", receiver, "exports", export, "files", *one, "retry"))
+    )
 
 
-def _table(session: Session, answer: Json) -> None:
+def files_table(session: Session, answer: Json) -> None:
+    """The files of an answer."""
     rows = [tuple(file.get(name, "") for name in MEMBERS) for file in answer["files"]]
     session.out.table(COLUMNS, rows, answer)

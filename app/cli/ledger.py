@@ -32,7 +32,7 @@ def ledger(session: Session, receiver: str | None, *, watch: bool) -> None:
             _watch(session, receiver)
     else:
         content = _ledgers(session, receiver)
-        session.out.table(COLUMNS, _rows(content), content)
+        session.out.table(COLUMNS, ledger_rows(content), content)
 
 
 def _watch(session: Session, receiver: str | None) -> None:
@@ -43,9 +43,9 @@ def _watch(session: Session, receiver: str | None) -> None:
         while True:
             content = _ledgers(session, receiver)
             if session.out.for_people:
-                live.update(rich_table(COLUMNS, _rows(content)), refresh=True)
+                live.update(rich_table(COLUMNS, ledger_rows(content)), refresh=True)
             elif content != before:
-                session.out.table(COLUMNS, _rows(content), content)
+                session.out.table(COLUMNS, ledger_rows(content), content)
                 flush_lines()
             before = content
             time.sleep(EVERY_S)
@@ -57,7 +57,7 @@ def _ledgers(session: Session, receiver: str | None) -> Json:
     return {one: session.api.get(path_of("v1", "receivers", one, "ledger")) for one in ids}
 
 
-def _rows(ledgers: Json) -> list[Row]:
+def ledger_rows(ledgers: Json) -> list[Row]:
     """A receiver's row, and one for each of its exports."""
     rows: list[Row] = []
     for receiver, counts in ledgers.items():

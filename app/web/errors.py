@@ -15,6 +15,11 @@
     ├── BodyUnreadable          the body is not what its headers say
     ├── EncodingUnknown         a Content-Encoding that is not read here
     ├── ClientGone              the client left; nobody reads the answer
+    ├── FileNotFound            there is no such file among those that are listed
+    ├── FileNotFailed           there is nothing to try again
+    ├── DeadLetterNotFound      no such letter stands
+    ├── NumberMalformed         a number in the query is none
+    ├── NumberOutOfRange        a number in the query is too small or too large
     └── Unexpected              a fault of ours, found in the log by the request's id
 
 The house's own LogFailed, LoadFailed and DefinitionRefused (app/errors.py) are answered as well.
@@ -108,6 +113,42 @@ class EncodingUnknown(Refusal):
 
 class ClientGone(Refusal):
     """The client left while it was sending; nothing of the request was taken."""
+
+
+class FileNotFound(Refusal):
+    """There is no such file among those that are listed; the text is its id."""
+
+
+class FileNotFailed(Refusal):
+    """There is nothing to try again; the text is the file's id."""
+
+    def __init__(self, file_id: str, state: str) -> None:
+        super().__init__(file_id)
+        self.state = state
+
+
+class DeadLetterNotFound(Refusal):
+    """No such letter stands: discarded, replayed, or never there. The text is its id."""
+
+
+class NumberMalformed(Refusal):
+    """What stands in the query as `name` is no whole number."""
+
+    def __init__(self, name: str, text: str) -> None:
+        super().__init__(name)
+        self.name = name
+        self.text = text
+
+
+class NumberOutOfRange(Refusal):
+    """The number `name` of the query is below `least` or above `most`."""
+
+    def __init__(self, name: str, value: int, least: int, most: int) -> None:
+        super().__init__(name)
+        self.name = name
+        self.value = value
+        self.least = least
+        self.most = most
 
 
 class Unexpected(Refusal):

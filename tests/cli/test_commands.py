@@ -247,6 +247,54 @@ def test_one_letter_or_all_must_be_said(run: Run, shop: str) -> None:
     assert "--yes" in run("dead-letters", "discard", shop, "orders", "--all", code=2).stderr
 
 
+# sources of documents
+
+
+def test_an_import_source_is_made_shown_changed_and_deleted(run: Run) -> None:
+    made = run("stitch-sources", "create", "Of A Test", "--client-id", "1234", "--region", "eu")
+    assert made.stdout.startswith("at_")
+    assert made.stdout.count("\n") == 1
+    assert "of_a_test" in made.stderr
+    listed = rows(run("stitch-sources", "list"))
+    assert ["of_a_test", "Of A Test", "1234", "eu", "active", "no"] in [row[:6] for row in listed]
+    assert made.stdout.strip() not in run("stitch-sources", "show", "of_a_test", "--json").stdout
+    run("stitch-sources", "update", "of_a_test", "--name", "Other", "--append-only")
+    run("stitch-sources", "pause", "of_a_test")
+    shown = said(run("stitch-sources", "show", "of_a_test", "--json"))
+    assert (shown["name"], shown["appendOnly"], shown["state"]) == ("Other", True, "paused")
+    assert said(run("stitch-sources", "resume", "of_a_test", "--json"))["state"] == "active"
+    assert said(run("stitch-sources", "update", "of_a_test", "--upsert", "--json"))["appendOnly"] is False
+    assert "--yes" in run("stitch-sources", "delete", "of_a_test", code=2).stderr
+    run("stitch-sources", "delete", "of_a_test", "--yes")
+    assert "not found" in run("stitch-sources", "show", "of_a_test", code=1).stderr
+    assert said(run("stitch-sources", "show", shown["uid"], "--json"))["state"] == "deleted"
+
+
+def test_a_token_of_ones_own_is_read_from_a_file(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("mine\n")
+    made = run("stitch-sources", "create", "Own", "--client-id", "1234", "--token-file", str(file), "--json")
+    assert said(made)["token"] == "mine"
+    assert run("stitch-sources", "add-token", "own", "--token-file", "-", given="second").stdout == "second\n"
+    assert "at most 2 tokens" in run("stitch-sources", "add-token", "own", code=1).stderr
+    run("stitch-sources", "revoke-token", "own", said(made)["tokens"][0]["id"], "--yes")
+    assert len(said(run("stitch-sources", "show", "own", "--json"))["tokens"]) == 1
+
+
+def test_what_became_of_a_sources_messages_is_told(run: Run) -> None:
+    run("stitch-sources", "create", "Told", "--client-id", "1234")
+    assert "requested at" in run("stitch-sources", "flush", "told").stdout
+    assert said(run("stitch-sources", "ledger", "told", "--json"))["exports"][0]["exportId"] == "documents"
+    assert rows(run("stitch-sources", "ledger", "told"))[0][0] == "told"
+    assert said(run("stitch-sources", "files", "told", "--json")) == {"files": []}
+    assert said(run("stitch-sources", "retry", "told", "--json")) == {"files": []}
+    assert said(run("stitch-sources", "dead-letters", "told", "--json")) == {"deadLetters": []}
+    assert said(run("stitch-sources", "replay", "told", "--all", "--json")) == {"deadLetters": 0}
+    assert said(run("stitch-sources", "discard", "told", "--all", "--yes", "--json")) == {"deadLetters": 0}
+    assert "not found" in run("stitch-sources", "dead-letters", "told", "nothing", code=1).stderr
+    assert "say what" in run("stitch-sources", "update", "told", code=2).stderr
+
+
 # tokens
 
 

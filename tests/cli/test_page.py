@@ -42,7 +42,7 @@ def test_every_command_that_talks_to_a_server_takes_the_same_options() -> None:
     for path, command in commands(main):
         names = {name for one in command.params for name in one.opts}
         if path != "serve":
-            token = "--admin-token" if path.startswith("tokens") else "--token"
+            token = "--admin-token" if path.startswith(("tokens", "stitch-sources")) else "--token"
             assert {"--url", "--json", token} <= names, path
 
 

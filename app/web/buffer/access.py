@@ -11,8 +11,7 @@ from app.web.bearer import bearer_token
 from app.web.buffer.errors import BufferRefusal, export_not_found, receiver_not_found
 from app.web.buffer.payloads import Payload
 from app.web.buffer.violations import decode_payload, missing_header, refuse
-from app.web.doors import Doors, Owned
-from app.web.errors import Elsewhere
+from app.web.doors import Doors
 
 TOKEN = istr("X-StorageApi-Token")
 P = TypeVar("P", bound=Payload)
@@ -64,15 +63,6 @@ async def receiver_of(doors: Doors, request: web.Request) -> Receiver:
     if receiver is None:
         raise receiver_not_found(receiver_id)
     return receiver
-
-
-async def export_here(doors: Doors, request: web.Request, room: Owned) -> Export:
-    """The export that the path names, if this worker has what `room` knows of it. Raises BufferRefusal, Elsewhere."""
-    _, export = await export_of(doors, request)
-    owner = room.owner(export)
-    if owner is not None:
-        raise Elsewhere(owner)
-    return export
 
 
 async def export_of(doors: Doors, request: web.Request) -> tuple[Receiver, Export]:

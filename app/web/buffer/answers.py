@@ -1,30 +1,15 @@
 """Nouns → the Buffer API's JSON."""
 
-from base64 import b64encode
-from collections.abc import Iterable
-from typing import Any
 from urllib.parse import quote
-
-import orjson
-from aiohttp import web
 
 from app.model.column import Column
 from app.model.conditions import format_duration, format_size
-from app.model.dead_letter import DeadLetter
-from app.model.event import Event
 from app.model.export import Export
-from app.model.file_status import FileStatus
 from app.model.mapping import Mapping
 from app.model.receiver import Receiver
 from app.model.task import Task, TaskStatus
 from app.model.times import iso_ms
-
-Json = dict[str, Any]
-
-
-def answer_json(status: int, content: Json) -> web.Response:
-    """The content as the body."""
-    return web.Response(status=status, body=orjson.dumps(content), content_type="application/json")
+from app.web.answers import Json
 
 
 def encode_receiver(receiver: Receiver, public_url: str) -> Json:
@@ -102,51 +87,6 @@ def encode_task(task: Task, public_url: str) -> Json:
             encoded["outputs"]["exportId"] = task.export_id
     elif task.status is TaskStatus.ERROR:
         encoded["error"] = task.error
-    return encoded
-
-
-def encode_files(files: Iterable[FileStatus]) -> Json:
-    """In the order given."""
-    return {"files": [_file(file) for file in files]}
-
-
-def _file(file: FileStatus) -> Json:
-    """What is empty is absent: an opened file has no id, one that loaded has no error."""
-    texts = {"id": file.id, "closedBy": file.reason, "error": file.error}
-    times = {
-        "openedAt": file.opened_us,
-        "closedAt": file.closed_us,
-        "changedAt": file.changed_us,
-        "retryAt": file.retry_at_us,
-    }
-    return {
-        "state": file.state,
-        "rows": file.rows,
-        "bytes": file.bytes,
-        "events": file.events,
-        "attempts": file.attempts,
-        **{name: text for name, text in texts.items() if text},
-        **{name: iso_ms(us) for name, us in times.items() if us},
-    }
-
-
-def encode_dead_letters(letters: Iterable[DeadLetter]) -> Json:
-    """In the order given."""
-    return {"deadLetters": [encode_dead_letter(letter) for letter in letters]}
-
-
-def encode_dead_letter(letter: DeadLetter) -> Json:
-    """With the whole event."""
-    return {"id": letter.id, "reason": letter.reason, "event": _event(letter.event)}
-
-
-def _event(event: Event) -> Json:
-    """`body` as text, or `bodyBase64` when it is none."""
-    encoded: Json = {"receivedAt": iso_ms(event.arrival_us), "ip": event.ip, "headers": event.headers}
-    try:
-        encoded["body"] = event.body.decode()
-    except UnicodeDecodeError:
-        encoded["bodyBase64"] = b64encode(event.body).decode("ascii")
     return encoded
 
 

@@ -2,8 +2,9 @@
 
 from aiohttp import web
 
+from app.web.answers import answer_json
 from app.web.buffer.access import authorize
-from app.web.buffer.answers import answer_json, encode_receiver
+from app.web.buffer.answers import encode_receiver
 from app.web.buffer.payloads import RotateSecretPayload
 from app.web.buffer.violations import decode_payload
 from app.web.doors import Doors

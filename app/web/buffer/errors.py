@@ -10,10 +10,10 @@ from aiohttp import web
 
 from app.errors import DefinitionRefused, LoadFailed, LogFailed, LogFull
 from app.model.conditions import format_size
-from app.model.file import FileState
 from app.web import errors
 from app.web.body import ENCODINGS_READ
 from app.web.buffer.error_names import ERRORS, full_name
+from app.web.buffer.quoting import quoted
 
 EXPECTED = "the header Expect may only be 100-continue"
 _ENDS_WITHOUT_DOT = frozenset(ascii_letters + digits + "'\"")
@@ -56,27 +56,9 @@ def export_not_found(export_id: str) -> BufferRefusal:
     return BufferRefusal(HTTPStatus.NOT_FOUND, "exportNotFound", f'export "{export_id}" not found in the receiver')
 
 
-def file_not_found(file_id: str) -> BufferRefusal:
-    """No such file among those that are listed."""
-    return BufferRefusal(HTTPStatus.NOT_FOUND, "fileNotFound", f'file "{file_id}" not found in the export')
-
-
-def file_not_failed(file_id: str, state: FileState) -> BufferRefusal:
-    """There is nothing to try again."""
-    message = f'file "{file_id}" is {state}, only a failed file can be tried again'
-    return BufferRefusal(HTTPStatus.CONFLICT, "fileNotFailed", message)
-
-
 def task_not_found(task_id: str) -> BufferRefusal:
     """No such task in the token's project."""
     return BufferRefusal(HTTPStatus.NOT_FOUND, "taskNotFound", f'task "{task_id}" not found in the project')
-
-
-def dead_letter_not_found(letter_id: str) -> BufferRefusal:
-    """No such letter stands: discarded, replayed, or never there."""
-    return BufferRefusal(
-        HTTPStatus.NOT_FOUND, "deadLetterNotFound", f'dead letter "{letter_id}" not found in the export'
-    )
 
 
 def encode_error(error: Exception, request: web.BaseRequest, request_id: str) -> web.Response:
@@ -131,6 +113,11 @@ def _describe(error: Exception, request: web.BaseRequest) -> _Described:
     return _Described(kind.status, kind.name, kind.message(error, request), kind.headers(error))
 
 
+def _beyond(error: errors.NumberOutOfRange) -> str:
+    bound, limit = ("greater", error.least) if error.value < error.least else ("lesser", error.most)
+    return f"{error.name} must be {bound} or equal than {limit} but got value {error.value}"
+
+
 def _later(_error: Exception) -> Mapping[str, str]:
     return {"Retry-After": "1"}
 
@@ -178,6 +165,26 @@ KINDS = (
     ),
     _Kind(errors.BodyUnreadable, 400, "badRequest", lambda e, _r: str(e)),
     _Kind(errors.BodyTooSlow, 408, "requestTimeout", lambda _e, _r: "the request's body did not come in time"),
+    _Kind(
+        errors.NumberMalformed,
+        400,
+        "invalidFieldType",
+        lambda e, _r: f"invalid value {quoted(e.text)} for {quoted(e.name)}, must be a integer",
+    ),
+    _Kind(errors.NumberOutOfRange, 400, "invalidRange", lambda e, _r: _beyond(e)),
+    _Kind(errors.FileNotFound, 404, "fileNotFound", lambda e, _r: f'file "{e}" not found in the export'),
+    _Kind(
+        errors.FileNotFailed,
+        409,
+        "fileNotFailed",
+        lambda e, _r: f'file "{e}" is {e.state}, only a failed file can be tried again',
+    ),
+    _Kind(
+        errors.DeadLetterNotFound,
+        404,
+        "deadLetterNotFound",
+        lambda e, _r: f'dead letter "{e}" not found in the export',
+    ),
     _Kind(errors.ClientGone, 499, "clientGone", lambda _e, _r: "the client left"),  # nobody reads it
     _Kind(
         errors.Unexpected,

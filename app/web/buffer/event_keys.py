@@ -9,7 +9,8 @@ from multidict import istr
 from app.mapping.keys import IDEMPOTENCY_KEY as HEADER
 from app.mapping.keys import KEY_CHARACTERS_MAX
 from app.web.buffer.errors import BufferRefusal
-from app.web.buffer.violations import quoted, refuse, wrong_length
+from app.web.buffer.quoting import quoted
+from app.web.buffer.violations import refuse, wrong_length
 
 IDEMPOTENCY_KEY = istr(HEADER)
 

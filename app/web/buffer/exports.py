@@ -2,8 +2,9 @@
 
 from aiohttp import web
 
+from app.web.answers import answer_json
 from app.web.buffer.access import authorize, export_of, read_payload, receiver_of
-from app.web.buffer.answers import answer_json, encode_export, encode_task
+from app.web.buffer.answers import encode_export, encode_task
 from app.web.buffer.drafts import check_templates, export_change, export_draft
 from app.web.buffer.payloads import CreateExportPayload, UpdateExportPayload
 from app.web.doors import Doors

@@ -10,7 +10,8 @@ from app.model.receiver import Receiver
 from app.web.buffer.batches import as_json, batch_of, split
 from app.web.buffer.errors import receiver_not_found, wrong_secret
 from app.web.buffer.event_keys import element_keys, given_key
-from app.web.buffer.violations import Violation, missing_header, not_an_integer, quoted, refuse, wrong_length
+from app.web.buffer.quoting import quoted
+from app.web.buffer.violations import Violation, missing_header, not_an_integer, refuse, wrong_length
 from app.web.doors import Doors
 from app.web.sender import client_ip, header_pairs
 

@@ -7,7 +7,6 @@ from app.web.buffer.batches import BATCH_EVENTS_MAX
 from app.web.buffer.error_names import ERRORS, full_name
 from app.web.buffer.event_keys import IDEMPOTENCY_KEY
 from app.web.buffer.import_event import INTEGER_DIGITS_MAX, SECRET_CHARACTERS
-from app.web.buffer.paging import LIMIT, LIMIT_MAX, OFFSET_MAX
 from app.web.buffer.payloads import (
     CreateExportPayload,
     CreateReceiverPayload,
@@ -36,6 +35,7 @@ from app.web.buffer.tail import NOW
 from app.web.lines import CONTENT_TYPE
 from app.web.openapi import Contract
 from app.web.operation import Answer, Operation, Parameter, RequestBody
+from app.web.paging import LIMIT, LIMIT_MAX, OFFSET_MAX
 from app.web.request_ids import REQUEST_ID
 from app.web.sender import LINE_BYTES_MAX
 

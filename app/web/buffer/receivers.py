@@ -2,8 +2,9 @@
 
 from aiohttp import web
 
+from app.web.answers import answer_json
 from app.web.buffer.access import authorize, read_payload, receiver_of
-from app.web.buffer.answers import answer_json, encode_receiver, encode_task
+from app.web.buffer.answers import encode_receiver, encode_task
 from app.web.buffer.drafts import check_templates, deduplication_change, receiver_draft
 from app.web.buffer.errors import task_not_found
 from app.web.buffer.payloads import CreateReceiverPayload, UpdateReceiverPayload

@@ -2,8 +2,8 @@
 
 from aiohttp import web
 
+from app.web.answers import answer_json
 from app.web.buffer import credentials, dead_letters, exports, files, operations, receivers
-from app.web.buffer.answers import answer_json
 from app.web.buffer.documentation import DOCUMENTATION, documentation_of
 from app.web.buffer.errors import encode_error
 from app.web.buffer.import_event import import_event

@@ -11,8 +11,8 @@ from app.mapping.engines import engine_of
 from app.model.event import Event, HeaderPairs
 from app.model.export import Export
 from app.slicing.csv import csv_line
+from app.web.answers import answer_json
 from app.web.buffer.access import receiver_of, token_header
-from app.web.buffer.answers import answer_json
 from app.web.buffer.errors import bad_request, export_not_found
 from app.web.doors import Doors
 from app.web.sender import client_ip, header_pairs

@@ -9,9 +9,9 @@ from pydantic_core import ErrorDetails
 
 from app.web.buffer.errors import BufferRefusal
 from app.web.buffer.payloads import Payload
+from app.web.buffer.quoting import quoted
 
 VIOLATIONS_SAID_MAX = 100
-QUOTED_CHARACTERS_MAX = 8192
 P = TypeVar("P", bound=Payload)
 Violation = tuple[str, str]  # name of the error, message
 
@@ -57,34 +57,6 @@ def out_of_range(name: str, value: int, least: int, most: int) -> Violation:
     """`value` is below `least` or above `most`."""
     bound, limit = ("greater", least) if value < least else ("lesser", most)
     return "invalidRange", f"{name} must be {bound} or equal than {limit} but got value {value}"
-
-
-def quoted(text: str) -> str:
-    """As a Go string literal; of a very long one the beginning."""
-    text = text if len(text) <= QUOTED_CHARACTERS_MAX else f"{text[:QUOTED_CHARACTERS_MAX]}…"
-    return f'"{"".join(_GO_ESCAPES.get(character) or _go_character(character) for character in text)}"'
-
-
-_GO_ESCAPES = {
-    '"': '\\"',
-    "\\": "\\\\",
-    "\a": "\\a",
-    "\b": "\\b",
-    "\f": "\\f",
-    "\n": "\\n",
-    "\r": "\\r",
-    "\t": "\\t",
-    "\v": "\\v",
-}
-
-
-def _go_character(character: str) -> str:
-    code = ord(character)
-    if character.isprintable():
-        return character
-    if code < 0x80:  # noqa: PLR2004 -- ASCII
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"  # noqa: PLR2004 -- the basic plane
 
 
 def _refusal(details: Sequence[ErrorDetails]) -> BufferRefusal:

@@ -12,7 +12,18 @@ from app.web import errors
 from app.web.body import ENCODINGS_READ
 
 _PREFIX = "house."
-_REFUSED = {"tokenNotFound": HTTPStatus.NOT_FOUND, "tokenCountLimitReached": HTTPStatus.CONFLICT}
+_REFUSED = {
+    "tokenNotFound": HTTPStatus.NOT_FOUND,
+    "tokenCountLimitReached": HTTPStatus.CONFLICT,
+    "importSourceNotFound": HTTPStatus.NOT_FOUND,
+    "importTokenNotFound": HTTPStatus.NOT_FOUND,
+    "importSourceAlreadyExists": HTTPStatus.CONFLICT,
+    "importSchemaNotAvailable": HTTPStatus.CONFLICT,
+    "importSourceCountLimitReached": HTTPStatus.CONFLICT,
+    "importSourceMappingLimitReached": HTTPStatus.CONFLICT,
+    "importTokenCountLimitReached": HTTPStatus.CONFLICT,
+    "importTokenAlreadyExists": HTTPStatus.CONFLICT,
+}
 _LATER = {"Retry-After": "1"}
 
 
@@ -73,5 +84,13 @@ KINDS: tuple[tuple[type[Exception], Callable[[Any], _Said]], ...] = (
     (errors.EncodingUnknown, lambda _: _Said(415, "unsupportedMediaType", f"Only {ENCODINGS_READ} are read.")),
     (errors.BodyUnreadable, lambda e: _Said(400, "badRequest", str(e))),
     (errors.BodyTooSlow, lambda _: _Said(408, "requestTimeout", "The request's body did not come in time.")),
+    (errors.NumberMalformed, lambda e: _Said(400, "badRequest", f"{e.name}: must be a whole number.")),
+    (errors.NumberOutOfRange, lambda e: _Said(400, "badRequest", f"{e.name}: must be {e.least} to {e.most}.")),
+    (errors.FileNotFound, lambda e: _Said(404, "fileNotFound", f'File "{e}" not found.')),
+    (
+        errors.FileNotFailed,
+        lambda e: _Said(409, "fileNotFailed", f'File "{e}" is {e.state}: only a failed one is tried again.'),
+    ),
+    (errors.DeadLetterNotFound, lambda e: _Said(404, "deadLetterNotFound", f'Dead letter "{e}" not found.')),
     (errors.ClientGone, lambda _: _Said(499, "clientGone", "The client left.")),  # nobody reads it
 )

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from app.web.buffer.violations import not_an_integer, out_of_range, refuse
+from app.web.errors import NumberMalformed, NumberOutOfRange
 
 LIMIT, LIMIT_MAX = 100, 1000
 OFFSET_MAX = 10**9
@@ -20,7 +20,7 @@ def _whole_number(request: web.Request, name: str, default: int, least: int, mos
     if text is None:
         return default
     if not text.isascii() or not text.isdecimal() or len(text) > DIGITS_MAX:
-        raise refuse([not_an_integer(name, text)])
+        raise NumberMalformed(name, text)
     if not least <= int(text) <= most:
-        raise refuse([out_of_range(name, int(text), least, most)])
+        raise NumberOutOfRange(name, int(text), least, most)
     return int(text)

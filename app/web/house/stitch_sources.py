@@ -1,0 +1,186 @@
+"""Import sources over the house API: who may send documents under Stitch's Import API, and what became of them."""
+
+from aiohttp import web
+
+from app.errors import DefinitionRefused
+from app.model.draft import ImportSourceDraft
+from app.model.import_source import ImportSource, ImportToken, Region, SourceState
+from app.model.times import iso_ms
+from app.web import exported
+from app.web.answers import answer_json
+from app.web.doors import Doors
+from app.web.house.access import answer, authorize, decode
+from app.web.house.payloads import (
+    CreateImportSourcePayload,
+    CreateImportTokenPayload,
+    ImportSourceAnswer,
+    ImportSourcesAnswer,
+    ImportTokenAnswer,
+    NewImportSourceAnswer,
+    NewImportTokenAnswer,
+    UpdateImportSourcePayload,
+)
+
+
+async def list_sources(doors: Doors, request: web.Request) -> web.Response:
+    """`GET /house/stitch-sources`."""
+    authorize(doors, request)
+    await doors.import_sources.catch_up()
+    return answer(200, ImportSourcesAnswer(sources=[_source(source) for source in doors.import_sources.all()]))
+
+
+async def create_source(doors: Doors, request: web.Request) -> web.Response:
+    """`POST /house/stitch-sources`: the only answer that shows its first token."""
+    authorize(doors, request)
+    payload = decode(await doors.bodies.read(request), CreateImportSourcePayload)
+    region = doors.region if payload.region is None else Region(payload.region)
+    draft = ImportSourceDraft(payload.name, payload.client_id, region, payload.append_only)
+    source, text = await doors.import_sources.create(draft, payload.token)
+    return answer(201, NewImportSourceAnswer(**_source(source).model_dump(), token=text))
+
+
+async def get_source(doors: Doors, request: web.Request) -> web.Response:
+    """`GET /house/stitch-sources/{source}`."""
+    return answer(200, _source(await _known(doors, request)))
+
+
+async def update_source(doors: Doors, request: web.Request) -> web.Response:
+    """`PATCH /house/stitch-sources/{source}`."""
+    authorize(doors, request)
+    payload = decode(await doors.bodies.read(request), UpdateImportSourcePayload)
+    name = request.match_info["source"]
+    changed = await doors.import_sources.update(name, new_name=payload.name, append_only=payload.append_only)
+    return answer(200, _source(changed))
+
+
+async def pause_source(doors: Doors, request: web.Request) -> web.Response:
+    """`POST /house/stitch-sources/{source}/pause`."""
+    return answer(200, _source(await _to(SourceState.PAUSED, doors, request)))
+
+
+async def resume_source(doors: Doors, request: web.Request) -> web.Response:
+    """`POST /house/stitch-sources/{source}/resume`."""
+    return answer(200, _source(await _to(SourceState.ACTIVE, doors, request)))
+
+
+async def delete_source(doors: Doors, request: web.Request) -> web.Response:
+    """`DELETE /house/stitch-sources/{source}`."""
+    await _to(SourceState.DELETED, doors, request)
+    return web.Response()
+
+
+async def create_token(doors: Doors, request: web.Request) -> web.Response:
+    """`POST /house/stitch-sources/{source}/tokens`: the only answer that shows the token itself."""
+    authorize(doors, request)
+    payload = decode(await doors.bodies.read(request) or b"{}", CreateImportTokenPayload)
+    token, text = await doors.import_sources.add_token(request.match_info["source"], payload.token)
+    return answer(201, NewImportTokenAnswer(**_token(token).model_dump(), token=text))
+
+
+async def revoke_token(doors: Doors, request: web.Request) -> web.Response:
+    """`DELETE /house/stitch-sources/{source}/tokens/{id}`."""
+    authorize(doors, request)
+    await doors.import_sources.revoke_token(request.match_info["source"], request.match_info["token_id"])
+    return web.Response()
+
+
+async def get_ledger(doors: Doors, request: web.Request) -> web.Response:
+    """`GET /house/stitch-sources/{source}/ledger`."""
+    source = await _known(doors, request)
+    return answer_json(200, dict(await doors.ledger(source.receiver)))
+
+
+async def flush(doors: Doors, request: web.Request) -> web.Response:
+    """`POST /house/stitch-sources/{source}/flush`."""
+    source = await _known(doors, request)
+    return await exported.flush(doors, source.export)
+
+
+async def list_files(doors: Doors, request: web.Request) -> web.Response:
+    """`GET /house/stitch-sources/{source}/files`."""
+    source = await _known(doors, request)
+    return await exported.list_files(doors, request, source.export)
+
+
+async def retry_files(doors: Doors, request: web.Request) -> web.Response:
+    """`POST /house/stitch-sources/{source}/files/retry`."""
+    source = await _known(doors, request)
+    return await exported.retry_files(doors, source.export)
+
+
+async def retry_file(doors: Doors, request: web.Request) -> web.Response:
+    """`POST /house/stitch-sources/{source}/files/{fileId}/retry`."""
+    source = await _known(doors, request)
+    return await exported.retry_file(doors, request, source.export)
+
+
+async def list_dead_letters(doors: Doors, request: web.Request) -> web.Response:
+    """`GET /house/stitch-sources/{source}/dead-letters`."""
+    source = await _known(doors, request)
+    return await exported.list_dead_letters(doors, request, source.export)
+
+
+async def discard_dead_letters(doors: Doors, request: web.Request) -> web.Response:
+    """`DELETE /house/stitch-sources/{source}/dead-letters`."""
+    source = await _known(doors, request)
+    return await exported.discard_dead_letters(doors, source.export)
+
+
+async def replay_dead_letters(doors: Doors, request: web.Request) -> web.Response:
+    """`POST /house/stitch-sources/{source}/dead-letters/replay`."""
+    source = await _known(doors, request)
+    return await exported.replay_dead_letters(doors, source.export)
+
+
+async def get_dead_letter(doors: Doors, request: web.Request) -> web.Response:
+    """`GET /house/stitch-sources/{source}/dead-letters/{deadLetterId}`."""
+    source = await _known(doors, request)
+    return await exported.get_dead_letter(doors, request, source.export)
+
+
+async def discard_dead_letter(doors: Doors, request: web.Request) -> web.Response:
+    """`DELETE /house/stitch-sources/{source}/dead-letters/{deadLetterId}`."""
+    source = await _known(doors, request)
+    return await exported.discard_dead_letter(doors, request, source.export)
+
+
+async def replay_dead_letter(doors: Doors, request: web.Request) -> web.Response:
+    """`POST /house/stitch-sources/{source}/dead-letters/{deadLetterId}/replay`."""
+    source = await _known(doors, request)
+    return await exported.replay_dead_letter(doors, request, source.export)
+
+
+async def _known(doors: Doors, request: web.Request) -> ImportSource:
+    """The source that the path names, if the operator asks. Raises HouseRefusal, DefinitionRefused."""
+    authorize(doors, request)
+    name = request.match_info["source"]
+    source = doors.import_sources.find(name)
+    if source is None:  # perhaps another worker has just made it
+        await doors.import_sources.catch_up()
+        source = doors.import_sources.find(name)
+    if source is None:
+        raise DefinitionRefused("importSourceNotFound", f'Import source "{name}" not found')
+    return source
+
+
+async def _to(state: SourceState, doors: Doors, request: web.Request) -> ImportSource:
+    authorize(doors, request)
+    return await doors.import_sources.update(request.match_info["source"], state=state)
+
+
+def _source(source: ImportSource) -> ImportSourceAnswer:
+    return ImportSourceAnswer(
+        uid=source.uid,
+        name=source.name,
+        in_schema=source.schema,
+        client_id=source.client_id,
+        region=source.region.value,
+        state=source.state.value,
+        append_only=source.append_only,
+        created_at=iso_ms(source.created_us),
+        tokens=[_token(token) for token in source.tokens],
+    )
+
+
+def _token(token: ImportToken) -> ImportTokenAnswer:
+    return ImportTokenAnswer(id=token.id, created_at=iso_ms(token.created_us) if token.created_us else None)
