@@ -68,11 +68,6 @@ class MappingFailed(ForebayError):
     def __init__(self, reason: str) -> None:
         super().__init__(reason[:REASON_CHARACTERS_MAX])
 
-    @property
-    def bare(self) -> "MappingFailed":
-        """The same, without the frames that it came through and all that they hold: to be kept for a while."""
-        return MappingFailed(str(self))
-
 
 class ClaimsFailed(ForebayError):
     """The index of claims on keys could not be read or written. It can be made again from the log of claims."""

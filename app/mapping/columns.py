@@ -34,7 +34,7 @@ def make_ready(
         return DocumentMapper()
     columns = mapping.columns
     if all(column.type is not ColumnType.TEMPLATE for column in columns):
-        return StaticMapper([_static_getter(column) for column in columns])
+        return StaticMapper(columns, [_static_getter(column) for column in columns])
     static = [None if column.type is ColumnType.TEMPLATE else _static_getter(column) for column in columns]
     interpreted = EvaluatedMapper(columns, static, evaluator, account)
     if not compiles:

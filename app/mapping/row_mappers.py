@@ -9,7 +9,7 @@ from app.errors import MappingFailed
 from app.mapping.account import EVENT_FREE_S, Account
 from app.mapping.arrived import Arrived
 from app.mapping.jsonnet import Computation, GaveUp
-from app.mapping.template import TemplateEvaluator
+from app.mapping.template import TemplateEvaluator, TemplateFailed
 from app.model.column import Column, Template
 from app.model.row import Row
 
@@ -21,12 +21,12 @@ Result = Row | MappingFailed
 
 
 class StaticMapper:
-    """Columns that need no program."""
+    """Columns that need no program: those that have a getter."""
 
     waits = False
 
-    def __init__(self, getters: Sequence[Getter]) -> None:
-        self._getters = tuple(getters)
+    def __init__(self, columns: Sequence[Column], getters: Sequence[Getter | None]) -> None:
+        self._names, self._getters = _named(columns, getters)
 
     async def map(self, events: Sequence[Arrived]) -> list[Result]:
         """See `RowMapper`."""
@@ -37,10 +37,14 @@ class StaticMapper:
         getters = self._getters
         results: list[Result] = []
         for arrived in events:
+            values: list[str] = []
             try:
-                results.append(tuple([get(arrived) for get in getters]))
+                for get in getters:
+                    values.append(get(arrived))  # noqa: PERF401 -- how many there are says which one failed
             except MappingFailed as failure:
-                results.append(failure.bare)
+                results.append(_in_column(self._names[len(values)], failure))
+            else:
+                results.append(tuple(values))
         return results
 
 
@@ -59,10 +63,11 @@ class EvaluatedMapper:
         evaluator: TemplateEvaluator,
         account: Account,
     ) -> None:
-        self.static = StaticMapper([getter for getter in getters if getter is not None])
+        self.static = StaticMapper(columns, getters)
         self._templates = tuple(
             _template(column) for column, getter in zip(columns, getters, strict=True) if getter is None
         )
+        self._names = tuple(column.name for column, getter in zip(columns, getters, strict=True) if getter is None)
         self._order = _order(getters)
         self._evaluator = evaluator
         self._account = account
@@ -77,7 +82,9 @@ class EvaluatedMapper:
         answers = await self._evaluator.evaluate(self._templates, [events[at] for at in asked], self._account)
         for at, answer in zip(asked, answers, strict=True):
             values = results[at]
-            if isinstance(values, MappingFailed) or isinstance(answer, MappingFailed):
+            if isinstance(answer, TemplateFailed):
+                results[at] = _in_column(self._names[answer.place], answer)
+            elif isinstance(values, MappingFailed) or isinstance(answer, MappingFailed):
                 results[at] = answer
             else:
                 both = values + answer
@@ -103,7 +110,7 @@ class TemplateMapper:
         computation: Computation,
         watch: AbstractContextManager[None],
     ) -> None:
-        self._getters = tuple(getter for getter in getters if getter is not None)
+        self._names, self._getters = _named(columns, getters)
         self._rest = EvaluatedMapper(columns, getters, evaluator, account) if None in getters else None
         self._interpreted = interpreted
         self._account = account
@@ -143,12 +150,15 @@ class TemplateMapper:
         room = COMPUTED_BYTES_MAX + sum(len(arrived.event.body) for arrived in events) * len(getters)
         for at, arrived in enumerate(events):
             computation.begin(arrived)
+            values: list[str] = []
+            row: Result
             try:
-                values = tuple([get(arrived) for get in getters])
+                for get in getters:
+                    values.append(get(arrived))  # noqa: PERF401 -- how many there are says which one failed
                 room -= sum(map(len, values))
-                row: Result = values if room >= 0 else _too_large()
+                row = tuple(values) if room >= 0 else _too_large()
             except MappingFailed as failure:
-                row = self._static_failure(arrived) or failure.bare
+                row = self._static_failure(arrived) or _in_column(self._names[len(values)], failure)
             except GaveUp:
                 given_up.append(at)
                 row = MappingFailed("the template is left to the interpreter")
@@ -174,6 +184,17 @@ class _Stint:
     def wasted_s(self) -> float:
         """See `Account`."""
         return max(0.0, time.thread_time() - self._begun_s - self.rows * EVENT_FREE_S)
+
+
+def _named(columns: Sequence[Column], getters: Sequence[Getter | None]) -> tuple[tuple[str, ...], tuple[Getter, ...]]:
+    """The columns that have a getter: their names, and the getters."""
+    known = [(column.name, getter) for column, getter in zip(columns, getters, strict=True) if getter is not None]
+    return tuple(name for name, _ in known), tuple(getter for _, getter in known)
+
+
+def _in_column(name: str, failure: MappingFailed) -> MappingFailed:
+    """A failure that says where it was, without the frames that it came through: it is kept for a while."""
+    return MappingFailed(f'column "{name}": {failure}')
 
 
 def _too_large() -> MappingFailed:

@@ -38,7 +38,7 @@ def test_a_tail_shows_events_and_their_fates(run: Run, server: Serving, shop: st
     assert ' application/json {"sku": "A", "price": 1}' in output
     assert "✓" in output
     assert "mapped by orders" in output
-    assert 'orders: path "sku" not found in the body (dead letter ' in output
+    assert 'orders: column "sku": path "sku" not found in the body (dead letter ' in output
 
 
 def test_a_tail_is_json_for_scripts_and_ends_well_with_ctrl_c(run: Run, server: Serving, shop: str) -> None:

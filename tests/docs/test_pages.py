@@ -82,7 +82,7 @@ async def test_the_readme_leads_from_a_token_to_rows_in_sqlite(server: Server) -
     assert said.startswith('{"receivers":[]}')
     assert "'A-1', '500'" in said
     assert '"routed":4,"buffered":0,"loaded":3,"deadLettered":1' in said
-    assert r'"reason":"path \"sku\" not found in the body"' in said
+    assert r'"reason":"column \"sku\": path \"sku\" not found in the body"' in said
     assert said.split().count("200") == 5
 
 

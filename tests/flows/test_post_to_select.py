@@ -45,7 +45,7 @@ async def test_an_event_that_one_export_cannot_map_is_dead_there_only(client: Cl
     assert await client.rows_when("in.c-flow.picky", 1) == [("1",)]
     letters = await client.dead_letters_when("two", "picky", 3)
     assert [letter["event"]["body"] for letter in letters] == ['{"y": 1}', "no json", "x=1"]
-    assert letters[0]["reason"] == 'path "x" not found in the body'
+    assert letters[0]["reason"] == 'column "value": path "x" not found in the body'
     assert "invalid json" in letters[1]["reason"].lower()
     assert 'unsupported content type "text/plain"' in letters[2]["reason"].lower()
     ledger = await client.ledger("two")

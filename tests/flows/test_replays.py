@@ -87,8 +87,8 @@ async def test_what_fails_again_is_a_dead_letter_again_with_the_new_reason(clien
     (died_again,) = await client.dead_letters_when("again", "again", 1)
     assert died_again["id"] != letter["id"]
     assert (letter["reason"], died_again["reason"]) == (
-        'path "a" not found in the body',
-        'path "b" not found in the body',
+        'column "value": path "a" not found in the body',
+        'column "value": path "b" not found in the body',
     )
     assert died_again["event"] == letter["event"]
     await ledger_when(client, "again", "again", routed=1, buffered=0, loaded=0, deadLettered=1)

@@ -33,7 +33,7 @@ async def test_static_columns(arrived):
 async def test_a_failing_event_fails_alone(arrived):
     results = await mapper(Column("body", ColumnType.BODY)).map([arrived("a"), arrived(b"\xff"), arrived("c")])
     assert results[0] == ("a",)
-    assert str(results[1]) == "the body is not UTF-8 at byte 0"
+    assert str(results[1]) == 'column "body": the body is not UTF-8 at byte 0'
     assert results[2] == ("c",)
 
 
@@ -66,7 +66,7 @@ async def test_path_columns(arrived, column, value):
 async def test_a_missing_path_fails(arrived, path):
     with pytest.raises(MappingFailed) as failure:
         await value_of(path_column(path), arrived(NESTED))
-    assert str(failure.value) == f'path "{path}" not found in the body'
+    assert str(failure.value) == f'column "col": path "{path}" not found in the body'
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ async def test_templates_stand_in_their_places_and_are_asked_once(arrived):
     assert ready.waits
     results = await ready.map([arrived("x"), arrived(b"\xff"), arrived("bad"), arrived("y")])
     assert results[0] == ("A", "x", "B", "id-1")
-    assert str(results[1]) == "the body is not UTF-8 at byte 0"
+    assert str(results[1]) == 'column "body": the body is not UTF-8 at byte 0'
     assert str(results[2]) == "bad"
     assert results[3] == ("A", "y", "B", "id-1")
     assert evaluator.calls == [3]

@@ -51,8 +51,8 @@ async def test_compiled_templates_ask_nobody(arrived):
     rows = await mapper(interpreter, "Body('a')", "Ip()").map([arrived('{"a":1}'), arrived("{}"), arrived(b"\xff")])
     assert shown(rows) == [
         ("id-1", "1", '"1.2.3.4"', '{"a":1}'),
-        'path "a" not found in the body',
-        "the body is not UTF-8 at byte 0",
+        'column "t0": path "a" not found in the body',
+        'column "body": the body is not UTF-8 at byte 0',
     ]
     assert interpreter.asked == []
 
@@ -102,11 +102,15 @@ async def test_both_ways_in_one_row(arrived):
     rows = await ready.map([arrived(body) for body in bodies])
     assert shown(rows) == [
         ("id-1", EVALUATED, "1", "1", bodies[0]),
-        'path "a" not found in the body',
+        'column "t1": path "a" not found in the body',
         "evaluated: bad",
         ("id-1", EVALUATED, "Body('a')", LOOP, bodies[3]),
     ]
     assert interpreter.asked == [([EVALUATED], 2), ([EVALUATED, "Body('a')", LOOP], 1)]
+
+
+async def test_an_error_without_a_message_has_a_reason_too(arrived):
+    assert shown(await mapper(Interpreter(), "error ''").map([arrived()])) == ['column "t0": error without a message']
 
 
 async def test_all_rows_of_a_call_have_a_limit(arrived, monkeypatch):
@@ -126,7 +130,7 @@ async def test_compiled_templates_of_a_suspended_export_are_not_computed(arrived
     account = Account("export e")
     account.waste(WASTED_MAX_S)
     rows = await mapper(Interpreter(), "1", account=account).map([arrived("{}"), arrived(b"\xff")])
-    assert shown(rows) == [account.refusal, "the body is not UTF-8 at byte 0"]
+    assert shown(rows) == [account.refusal, 'column "body": the body is not UTF-8 at byte 0']
 
 
 async def test_slow_compiled_templates_waste_time_and_fast_ones_do_not(arrived):

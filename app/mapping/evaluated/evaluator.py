@@ -9,7 +9,8 @@ from app.mapping.account import EVENT_FREE_S, Account
 from app.mapping.arrived import Arrived
 from app.mapping.evaluated.process import Process, ProcessDied
 from app.mapping.evaluated.turns import Turns
-from app.mapping.evaluated.wire import Done, Failed, Limits, Request, Values
+from app.mapping.evaluated.wire import NO_PLACE, Done, Failed, Limits, Request, Values
+from app.mapping.template import TemplateFailed
 from app.model.column import Template
 from app.tallies import TemplateTally
 
@@ -212,7 +213,7 @@ class _Collected:
         if answer.index in self._turn:
             return
         if isinstance(answer, Failed):
-            self._turn[answer.index] = MappingFailed(answer.reason)
+            self._turn[answer.index] = _failure(answer)
             self.late += answer.is_late
             return
         size = sum(len(value) for value in answer.values)
@@ -235,6 +236,10 @@ class _Collected:
     def fail_all(self, reason: str) -> None:
         """Give this reason to all that have no result."""
         self.close_turn(len(self._events) - self.count, reason)
+
+
+def _failure(answer: Failed) -> MappingFailed:
+    return MappingFailed(answer.reason) if answer.place == NO_PLACE else TemplateFailed(answer.reason, answer.place)
 
 
 def _never(templates: Sequence[Template]) -> str | None:

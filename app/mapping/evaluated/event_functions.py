@@ -14,6 +14,7 @@ from app.mapping.headers import canonical_name
 from app.mapping.json_text import print_json
 from app.mapping.paths import MISSING, look_up, parse_path
 from app.mapping.strftime import strftime
+from app.mapping.template import TemplateFailed
 from app.model.column import Template
 from app.model.event import Event
 
@@ -78,22 +79,19 @@ class EventFunctions:
         """Turn what the program emitted into the templates' values."""
         try:
             values = _result_decoder.decode(emitted)
-            return tuple(
-                self._result(value, template, bytes_max)
-                for value, template in zip(values, self._templates, strict=True)
-            )
+            return tuple([self._result(value, place, bytes_max) for place, value in enumerate(values)])
         except RecursionError:
             raise MappingFailed("the template's result is nested too deep") from None
 
-    def _result(self, value: Any, template: Template, bytes_max: int) -> str:
-        raw = template.raw_string and isinstance(value, str)
+    def _result(self, value: Any, place: int, bytes_max: int) -> str:
+        raw = self._templates[place].raw_string and isinstance(value, str)
         text = value if raw else _print_as_jsonnet(value)
         if self._nul is not None:
             text = text.replace(self._nul, "\x00" if raw else "\\u0000")
         if self._digits is not None:
             text = self._digits.restore(text)
         if len(text.encode()) > bytes_max:
-            raise MappingFailed(f"the template's result is larger than {bytes_max} bytes")
+            raise TemplateFailed(f"the template's result is larger than {bytes_max} bytes", place)
         return text
 
     def _passable(self, value: Any) -> Any:

@@ -8,8 +8,19 @@ from typing import Any, BinaryIO
 from app.errors import REASON_CHARACTERS_MAX, MappingFailed
 from app.mapping.evaluated import sandbox
 from app.mapping.evaluated.event_functions import EventFunctions
+from app.mapping.evaluated.program import place_of, reason_of
 from app.mapping.evaluated.slate import Slate
-from app.mapping.evaluated.wire import Failed, Limits, Request, Values, decode_request, encode_frame, read_frame
+from app.mapping.evaluated.wire import (
+    NO_PLACE,
+    Failed,
+    Limits,
+    Request,
+    Values,
+    decode_request,
+    encode_frame,
+    read_frame,
+)
+from app.mapping.template import TemplateFailed
 from app.model.column import Template
 
 OUT = 1
@@ -41,7 +52,7 @@ class Runner:
         self._armed_s: float | None = None
         self._events_left = EVENTS_MAX
         self._event: EventFunctions
-        self._failure = ""
+        self._failure: Failed | None = None
         self._take(request)
 
     def _take(self, request: Request) -> None:
@@ -62,7 +73,7 @@ class Runner:
         os._exit(0)
 
     def _next(self) -> None:
-        self._failure = ""
+        self._failure = None
         self._event = EventFunctions(self._request.events[self._slate.done], self._templates)
         deadline_s = self._limits.event_deadline_s
         if self._armed_s is None or self._cpu_s - self._armed_s > deadline_s * (_ARMED_FACTOR - 1):
@@ -71,16 +82,16 @@ class Runner:
 
     # what the program calls
 
-    def call(self, name: str, arguments: Sequence[Any]) -> Any:
-        """Call the function of this name of the present event."""
-        if self._failure:
+    def call(self, name: str, place: int, arguments: Sequence[Any]) -> Any:
+        """Call the function of this name of the present event, for the template at this place."""
+        if self._failure is not None:
             return None
         try:
             return getattr(self._event, name)(*arguments)
         except MappingFailed as failure:
-            self._failure = str(failure)
+            self._failure = self._failed(str(failure), place)
         except RecursionError:
-            self._failure = "the body is nested too deep"
+            self._failure = self._failed("the body is nested too deep", place)
         except MemoryError:
             sandbox.die_of_memory()
         return None
@@ -100,18 +111,22 @@ class Runner:
         else:
             os._exit(0)
 
-    def fail(self, reason: str) -> None:
-        """Answer for the present event, which ended the interpreter."""
-        self._answer(Failed(self._slate.done, self._failure or reason[:REASON_CHARACTERS_MAX]))
+    def fail(self, error: str) -> None:
+        """Answer for the present event, of which the interpreter ended with this error."""
+        self._answer(self._failure or self._failed(reason_of(error), place_of(error, len(self._templates))))
 
     def _values(self, text: str) -> Values | Failed:
-        index = self._slate.done
-        if self._failure:
-            return Failed(index, self._failure)
+        if self._failure is not None:
+            return self._failure
         try:
-            return Values(index, self._event.results(text, self._limits.result_bytes_max))
+            return Values(self._slate.done, self._event.results(text, self._limits.result_bytes_max))
+        except TemplateFailed as failure:
+            return self._failed(str(failure), failure.place)
         except MappingFailed as failure:
-            return Failed(index, str(failure))
+            return self._failed(str(failure), NO_PLACE)
+
+    def _failed(self, reason: str, place: int) -> Failed:
+        return Failed(self._slate.done, reason[:REASON_CHARACTERS_MAX], place=place)
 
     def _answer(self, answer: Values | Failed) -> None:
         slate, frame, cpu_s = self._slate, encode_frame(answer), time.process_time()

@@ -9,6 +9,7 @@ from app.model.column import Template
 from app.model.event import Event
 
 LENGTH_BYTES = 4
+NO_PLACE = -1  # nobody knows which template it was
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -47,11 +48,12 @@ class Values(msgspec.Struct, frozen=True, array_like=True, tag="values"):
 
 
 class Failed(msgspec.Struct, frozen=True, array_like=True, tag="failed"):
-    """Why the event at `index` has no values. `is_late`: its time was over."""
+    """Why the event at `index` has no values. `is_late`: its time was over. `place`: of the template that has none."""
 
     index: int
     reason: str
     is_late: bool = False
+    place: int = NO_PLACE
 
 
 class Done(msgspec.Struct, frozen=True, array_like=True, tag="done"):

@@ -14,6 +14,7 @@ from app.mapping.evaluated.program import FUNCTIONS, Natives, Program, reason_of
 from app.mapping.evaluated.runner import EVENTS_MAX, OUT, Runner
 from app.mapping.evaluated.slate import Slate
 from app.mapping.evaluated.wire import (
+    NO_PLACE,
     Done,
     Failed,
     Limits,
@@ -65,22 +66,23 @@ class Zygote:
         self._begun_at = -1  # the event that it began with, if it began with this request
         self._killed_at = -1  # the event at which somebody else killed it
         self._runner: Runner | None = None  # in a runner
+        self._only = NO_PLACE if templates[1:] else 0  # which template a runner died of, if there is one only
 
     def run(self) -> NoReturn:
         """Parse the programs, then serve; leave only as a runner that is done, or at the end."""
         sandbox.limit_memory(self._limits.memory_bytes_max)
         sandbox.limit_time(_COMPILE_MAX_S)
         try:
-            reason = self._evaluate(is_soft=True)
+            error = self._evaluate(is_soft=True)
             if self._runner is None:
-                reason = self._evaluate(is_soft=False)
+                error = self._evaluate(is_soft=False)
             if self._runner is not None:
-                self._runner.fail(reason)
+                self._runner.fail(error)
                 os._exit(0)
             sandbox.limit_time(0)
-            self._refuse_all(reason)
-        except BaseException as error:  # noqa: BLE001 -- whatever it is, it must not get back into the nursery
-            os.write(2, repr(error).encode())
+            self._refuse_all(reason_of(error))
+        except BaseException as fault:  # noqa: BLE001 -- whatever it is, it must not get back into the nursery
+            os.write(2, repr(fault).encode())
             os._exit(1)
         os._exit(0)
 
@@ -96,7 +98,7 @@ class Zygote:
                 native_callbacks=self._natives(),
             )
         except RuntimeError as error:
-            return reason_of(str(error))
+            return str(error)
         except UnicodeDecodeError:
             return "the template's result is not Unicode"
         except MemoryError:
@@ -114,13 +116,17 @@ class Zygote:
     # what the program calls
 
     def _natives(self) -> Natives:
-        def of_event(name: str) -> Any:
-            return lambda *arguments: self._running().call(name, arguments)
+        def of_event(name: str, place: int) -> Any:
+            return lambda *arguments: self._running().call(name, place, arguments)
 
         return {
             "begin": ((), self._begin),
             "emit": (("text",), lambda text: self._running().emit(text)),
-            **{name: (parameters, of_event(name)) for name, parameters in FUNCTIONS.items()},
+            **{
+                f"{name} {place}": (parameters, of_event(name, place))
+                for name, parameters in FUNCTIONS.items()
+                for place in range(len(self._templates))
+            },
         }
 
     def _running(self) -> Runner:
@@ -215,7 +221,7 @@ class Zygote:
         slate.wasted_s += max(0.0, took_s - limits.event_free_s) + time.process_time() - self._forked_s
         if status != 0 and self._is_to_blame(status, took_s):
             is_late = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGPROF
-            write_all(OUT, encode_frame(Failed(slate.done, death(status, self._stderr, limits), is_late)))
+            write_all(OUT, encode_frame(Failed(slate.done, death(status, self._stderr, limits), is_late, self._only)))
             slate.done += 1
         slate.cpu_s = 0.0
         slate.save()

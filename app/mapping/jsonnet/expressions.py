@@ -32,6 +32,7 @@ from app.mapping.jsonnet.syntax import (
 )
 from app.mapping.jsonnet.texts import to_text
 from app.mapping.jsonnet.thunks import COMPUTATION, VARIABLES, Code, Frame
+from app.mapping.template import NO_MESSAGE
 
 STD = "std"
 _CHEAP_CHARACTERS = 1024
@@ -134,7 +135,8 @@ def fail(compilation: Compilation, node: Fail, scope: Scope) -> Code:
     message = compilation.code(node.message, scope)
 
     def raise_(frame: Frame) -> Any:
-        raise MappingFailed(to_text(message(frame), frame[COMPUTATION]))
+        text = to_text(message(frame), frame[COMPUTATION])
+        raise MappingFailed(text if text.strip() else NO_MESSAGE)
 
     return raise_
 

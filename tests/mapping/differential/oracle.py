@@ -31,9 +31,7 @@ _DEADLINE_S = 2.0
 _MEMORY_BYTES = 256 * 2**20
 _TAIL = """
 local programs = [PROGRAMS];
-local value(program) = program(
-  null, visible, Ip, Now, Header, HeaderStr, Body, BodyStr, BodyPath, Headers
-)(native("current_datetime")());
+local value(program) = given(0, program)(native("current_datetime 0")());
 local item(index) =
   if native("next")(index) then native("emit")(std.toString([value(programs[std.floor(index / EVENTS)])]));
 [item(index) for index in std.range(native("begin")(), ITEMS - 1)]
@@ -85,7 +83,7 @@ class Batch:
             "begin": ((), self.begin),
             "next": (("index",), self.next),
             "emit": (("text",), self.emit),
-            **{name: (parameters, of_event(name)) for name, parameters in FUNCTIONS.items()},
+            **{f"{name} 0": (parameters, of_event(name)) for name, parameters in FUNCTIONS.items()},
         }
 
     def say(self, is_value, text):

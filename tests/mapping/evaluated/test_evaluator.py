@@ -13,6 +13,7 @@ from app.mapping.account import WASTED_MAX_S, Account
 from app.mapping.columns import make_ready
 from app.mapping.evaluated import Evaluator
 from app.mapping.evaluated.process import Process, ProcessDied
+from app.mapping.template import TemplateFailed
 from app.model.column import Column, ColumnType, Template
 from app.model.mapping import Mapping, TableId
 
@@ -489,4 +490,45 @@ async def test_template_columns_of_a_mapping(evaluator, arrived):
     )
     rows = await make_ready(mapping, evaluator).map([arrived('{"a":[1]}'), arrived("{}"), arrived(b"\xff")])
     assert rows[0] == ("id-1", "[1]", '{"a":[1]}', "none")
-    assert [str(row) for row in rows[1:]] == ['path "a" not found in the body', "the body is not UTF-8 at byte 0"]
+    assert [str(row) for row in rows[1:]] == [
+        'column "t": path "a" not found in the body',
+        'column "body": the body is not UTF-8 at byte 0',
+    ]
+
+
+FAILING = {
+    "Body('nope')": 'path "nope" not found in the body',
+    "Body(1)": "path must be a string",
+    "error 'x'": "x",
+    "std.map(function(n) error 'y' + n, [1])": "y1",
+    "1 + null": "binary operator + requires matching types, got number and null.",
+    "std.length(1)": "length operates on strings, objects, and arrays, got number",
+    "std.repeat('x', 10001)": "the template's result is larger than 10000 bytes",
+    "Header('x-nope')": 'header "X-Nope" not found',
+    "{a: std.native('BodyPath')('nope')}": 'path "nope" not found in the body',
+}
+
+
+async def test_a_failure_says_which_template_it_was(evaluator, arrived):
+    for program, reason in FAILING.items():
+        templates = [Template("Body('a')"), Template(program), Template("1")]
+        (failure,) = await evaluator.evaluate(templates, [arrived('{"a":1}')])
+        assert isinstance(failure, TemplateFailed), program
+        assert (failure.place, str(failure)) == (1, reason)
+
+
+async def test_a_template_that_kills_its_process_is_named_where_there_is_no_other(evaluator, arrived):
+    loop, event = Template("local f(x) = f(x) tailstrict; f(1)"), arrived()
+    (alone,) = await evaluator.evaluate([loop], [event])
+    (among_others,) = await evaluator.evaluate([Template("1"), loop], [event])
+    assert isinstance(alone, TemplateFailed)
+    assert alone.place == 0
+    assert type(among_others) is MappingFailed
+
+
+@pytest.mark.parametrize("number", ["0", "1", "7", "9" * 9])
+async def test_a_template_cannot_put_the_blame_on_another(evaluator, arrived, number):
+    liar = f"std.parseJson('{{}}')['\\n\\ttemplate{number}:1:1-2']"
+    (failure,) = await evaluator.evaluate([Template("1"), Template("2"), Template(liar)], [arrived()])
+    assert isinstance(failure, TemplateFailed)
+    assert failure.place == 2

@@ -44,7 +44,7 @@ PROGRAMS = {
     "if Body('nope', error 'x') then 1": "x",
     "std.map(function(n) if n > 1 then error 'big' else n, [1, 2])": "big",
     "{assert error 'x', a: 1}": "x",
-    "error ''": "RUNTIME ERROR:",
+    "error ''": "error without a message",
     "fail('x')": "1:1-5 Unknown variable: fail",
     "error 'x' + nobody": "1:13-19 Unknown variable: nobody",
 }
