@@ -26,8 +26,10 @@ from app.mapping.evaluated.wire import (
     write_all,
     write_frame,
 )
-from app.mapping.evaluated.zygote import READY, Zygote, death
+from app.mapping.evaluated.zygote import READY, Zygote, death, wasted_by_parsing
 from app.model.column import Template
+
+PARSED_BYTES_MAX = 268_435_456  # that all zygotes have beyond what their nursery has
 
 
 def main() -> None:
@@ -42,7 +44,7 @@ def main() -> None:
         zygote = zygotes.pop(templates, None) or _ZygoteHandle(templates, limits)
         if zygote.serve(frame):
             zygotes[templates] = zygote
-        if len(zygotes) > limits.programs_max:
+        while len(zygotes) > limits.programs_max or sum(one.bytes for one in zygotes.values()) > PARSED_BYTES_MAX:
             zygotes.popitem(last=False)[1].close()
 
 
@@ -64,11 +66,13 @@ class _ZygoteHandle:
         os.close(requests)
         os.close(served)
         self._is_ready = self._served.read(1) == READY
+        self._templates = templates
+        self.bytes = max(0, sandbox.own_bytes(self._pid) - sandbox.own_bytes()) if self._is_ready else 0
 
     def serve(self, frame: bytes) -> bool:
         """Have a request answered; False: the zygote has died of its programs."""
         if not self._is_ready:
-            write_all(OUT, encode_frame(Done(reason=self._death())))
+            write_all(OUT, encode_frame(self._death()))
             return False
         with suppress(BrokenPipeError):  # the reading will tell
             write_frame(self._requests, frame)
@@ -78,23 +82,24 @@ class _ZygoteHandle:
         write_frame(OUT, done)
         return True
 
-    def _death(self) -> str:
+    def _death(self) -> Done:
         stderr = os.dup(self._stderr)
-        status = self.close()
+        status, took_s = self.close()
         if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
             sys.exit("a zygote was killed")
         reason = death(status, stderr)
         os.close(stderr)
-        return reason
+        return Done(wasted_by_parsing(took_s, self._templates), reason)
 
-    def close(self) -> int:
-        """End it; its wait status."""
+    def close(self) -> tuple[int, float]:
+        """End it; its wait status, and the processor time that it had."""
         os.close(self._requests)
         self._served.close()
         os.close(self._stderr)
         if self._is_ready:
             os.kill(self._pid, signal.SIGKILL)
-        return os.waitpid(self._pid, 0)[1]
+        _, status, usage = os.wait4(self._pid, 0)
+        return status, usage.ru_utime + usage.ru_stime
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from app.model.column import Template
 
 OUT = 1
 EVENTS_MAX = 10_000  # of one runner: what the interpreter keeps of them goes with it
+IDLE_BYTES_MAX = 67_108_864  # that a runner has ever taken beyond its zygote, if it is to wait for more events
 _ARMED_FACTOR = 1.25  # the timer is set anew when a fifth of it is over, so that few events need a call for it
 
 
@@ -51,6 +52,7 @@ class Runner:
         self._served = served
         self._armed_s: float | None = None
         self._events_left = EVENTS_MAX
+        self._idle_bytes_max = sandbox.peak_bytes() + IDLE_BYTES_MAX
         self._event: EventFunctions
         self._failure: Failed | None = None
         self._take(request)
@@ -62,7 +64,7 @@ class Runner:
         self._next()
 
     def _request_to_come(self) -> Request:
-        while self._events_left:
+        while self._events_left and sandbox.peak_bytes() <= self._idle_bytes_max:
             os.write(self._served, b".")
             frame = read_frame(self._requests)
             request = Request(()) if frame is None else decode_request(frame)

@@ -33,6 +33,18 @@ def limit_memory(more_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
 
 
+def peak_bytes() -> int:
+    """How much memory this process had at the most."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def own_bytes(pid: int | str = "self") -> int:
+    """How much memory a process has that is no file's."""
+    with open(f"/proc/{pid}/statm") as statm:  # noqa: PTH123 -- see `limit_memory`
+        resident, shared = map(int, statm.read().split()[1:3])
+    return (resident - shared) * resource.getpagesize()
+
+
 def limit_time(seconds: float) -> None:
     """End this process when it has computed for so long from now; 0: not any more."""
     signal.setitimer(signal.ITIMER_PROF, seconds)

@@ -5,6 +5,7 @@ import os
 import secrets
 import signal
 import time
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import _jsonnet
@@ -30,6 +31,7 @@ from app.model.column import Template
 _STACK_MAX = 520  # the 500 of the original and our own frames
 _OBJECTS_BEFORE_COLLECTION = 300_000  # some 30 MB; a collection makes a runner copy all that its zygote has
 _COMPILE_MAX_S = 5.0
+PARSING_FREE_S = 0.1  # for each template: the interpreter reads `std` each time
 READY = b"."
 _STDERR_READ_MAX = 2000
 
@@ -47,6 +49,11 @@ def death(status: int, stderr: int, limits: Limits | None = None) -> str:
     return f"template crashed the interpreter: {last_line or name}"
 
 
+def wasted_by_parsing(took_s: float, templates: Sequence[Template]) -> float:
+    """What of the processor time of a zygote before its first request goes to the account."""
+    return max(0.0, took_s - PARSING_FREE_S * len(templates))
+
+
 class Zygote:
     """It stands inside the interpreter, at `begin`, and never leaves; the runners forked from it do.
 
@@ -60,6 +67,7 @@ class Zygote:
         self._served = served
         self._slate = Slate()
         self._stderr = os.memfd_create("stderr")
+        self._wasted_s = 0.0  # by the parsing, until the first answer
         self._pid = 0  # of the runner that lives
         self._pipes = -1, -1  # to it, from it
         self._forked_s = 0.0  # when it was made, by our processor time
@@ -111,7 +119,8 @@ class Zygote:
             self._finish(reason)
 
     def _finish(self, reason: str = "") -> None:
-        write_all(self._served, encode_frame(Done(self._slate.wasted_s, reason)))
+        write_all(self._served, encode_frame(Done(self._slate.wasted_s + self._wasted_s, reason)))
+        self._wasted_s = 0.0
 
     # what the program calls
 
@@ -136,6 +145,7 @@ class Zygote:
     def _begin(self) -> int:
         """Serve requests, for ever; return in the runners only, each with the number of its events."""
         sandbox.limit_time(0)
+        self._wasted_s = wasted_by_parsing(time.process_time(), self._templates)
         os.write(self._served, READY)
         gc.collect()
         gc.freeze()  # a runner shall not touch, and so copy, what it does not need

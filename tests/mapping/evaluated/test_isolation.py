@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from app.errors import MappingFailed
-from app.mapping.account import Account
-from app.mapping.evaluated import Evaluator
+from app.mapping.account import WASTED_MAX_S, Account
+from app.mapping.evaluated import Evaluator, sandbox
+from app.mapping.evaluated.child import PARSED_BYTES_MAX
 from app.model.column import Template
 
 SECRET = "only-the-worker-knows-it"
@@ -93,10 +94,15 @@ async def family(evaluator, arrived):
     return [Path(f"/proc/{pid}") for pid in (nursery, zygote, only_child(zygote))]
 
 
+def children_of(pid):
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 def only_child(pid):
     """Of the templates' processes: other tests keep servers of their own."""
-    children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    (child,) = [one for one in children if b"app.mapping.evaluated.child" in Path(f"/proc/{one}/cmdline").read_bytes()]
+    (child,) = [
+        one for one in children_of(pid) if b"app.mapping.evaluated.child" in Path(f"/proc/{one}/cmdline").read_bytes()
+    ]
     return child
 
 
@@ -142,4 +148,36 @@ async def test_calls_that_waited_for_their_turn_meanwhile_do_not_waste_what_is_n
     calls = [evaluator.evaluate([Template(LOOP)], [arrived()], account) for _ in range(4)]
     results = [str(result) for (result,) in await asyncio.gather(*calls)]
     assert sorted(results) == sorted(["template ran longer than 0.25 s", *[account.refusal] * 3])
+    await evaluator.close()
+
+
+GREEDY = "std.length(std.map(function(n) [n, n], std.range(1, 300000)))"
+
+
+async def test_a_runner_that_was_greedy_does_not_wait_for_more(arrived):
+    evaluator = Evaluator(processes=1, event_deadline_s=20.0, turn_max_s=60.0)
+    nursery, zygote, _ = await family(evaluator, arrived)
+    account = Account("greedy")
+    for program in (GREEDY, f"{GREEDY} + 1"):
+        (result,) = await evaluator.evaluate([Template(program)], [arrived()], account)
+        assert isinstance(result, tuple), result
+    zygotes = children_of(int(nursery.name))
+    assert len(zygotes) == 3
+    assert [len(children_of(pid)) for pid in zygotes if pid != int(zygote.name)] == [0, 0]
+    assert await evaluator.evaluate([Template(GREEDY)], [arrived()] * 2, Account("again")) == [("300000",)] * 2
+    await evaluator.close()
+
+
+async def test_programs_that_are_large_when_parsed_are_not_all_kept_and_cost_their_export_time(arrived):
+    evaluator = Evaluator(processes=1)
+    doubling = "{a+:" * 16 + "1" + "}" * 16  # the interpreter writes down twice what stands at each `+:`
+    nursery, *_ = await family(evaluator, arrived)
+    account = Account("heavy", lambda: 0.0)
+    for number in range(4):
+        await evaluator.evaluate([Template(f"std.length({doubling}) + {number}")], [arrived()], account)
+    assert await evaluator.evaluate([Template("1")], [arrived()]) == [("1",)]  # what came before is dealt with
+    sizes = [sandbox.own_bytes(pid) - sandbox.own_bytes(int(nursery.name)) for pid in children_of(int(nursery.name))]
+    assert sum(sizes) <= PARSED_BYTES_MAX
+    assert len(sizes) < 4
+    assert account.left_s < WASTED_MAX_S - 0.2
     await evaluator.close()
