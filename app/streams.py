@@ -10,6 +10,7 @@ from faust.types import TP
 from mode import Seconds
 
 from app.kafka import instance_id, kafka_credentials
+from app.model.document import DOCUMENTS_BYTES_MAX
 from app.settings import KAFKA, Settings
 from app.transports.runs import run_topic
 from app.transports.topics import TopicSpec
@@ -86,7 +87,7 @@ def _connection(settings: Settings) -> dict[str, Any]:
         "broker_heartbeat_interval": HEARTBEAT_S,
         "consumer_group_instance_id": instance_id(settings.data_dir),
         "consumer_max_fetch_size": FETCH_BYTES_MAX,
-        "producer_max_request_size": 2 * settings.request_bytes_max + MESSAGE_EXTRA_BYTES,
+        "producer_max_request_size": 2 * max(settings.request_bytes_max, DOCUMENTS_BYTES_MAX) + MESSAGE_EXTRA_BYTES,
     }
 
 

@@ -24,6 +24,8 @@ DOCUMENT_COLUMNS = (
     "data",  # tagged JSON, see `tagged`
 )
 
+DOCUMENTS_BYTES_MAX = 20_971_520  # a request
+
 TAG = "~"
 TIMESTAMP_TAG, DECIMAL_TAG = "~t", "~d"
 

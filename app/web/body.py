@@ -43,7 +43,7 @@ ENCODINGS_READ = "gzip, zstd"
 
 
 class BodyReader:
-    """Reads the bodies of all requests, each of at most `bytes_max` and within `s_max`.
+    """Reads the bodies of all requests, each of at most `bytes_max`, or its API's limit, and within `s_max`.
 
     Unfinished bodies hold at most `unfinished_bytes_max` together, however many slow clients there are.
     """
@@ -54,24 +54,25 @@ class BodyReader:
         self._unfinished_bytes_max = unfinished_bytes_max
         self._unfinished_bytes = 0
 
-    async def read(self, request: web.Request) -> bytes:
-        """The whole body, decoded as its Content-Encoding says.
+    async def read(self, request: web.Request, *, bytes_max: int | None = None) -> bytes:
+        """The whole body, decoded as its Content-Encoding says. `bytes_max` is for an API with a limit of its own.
 
         Raises BodyTooLarge, BodyTooSlow, BodyUnreadable, ClientGone, EncodingUnknown or Overloaded.
         """
+        bytes_max = self._bytes_max if bytes_max is None else bytes_max
         encoding = request.headers.get(hdrs.CONTENT_ENCODING)
         if encoding is None:
-            return await self._read_raw(request, self._bytes_max)
+            return await self._read_raw(request, bytes_max)
         encoding = encoding.strip().lower()
         if encoding in {"", "identity"}:
-            return await self._read_raw(request, self._bytes_max)
+            return await self._read_raw(request, bytes_max)
         if encoding not in DECOMPRESSORS:
             raise EncodingUnknown(encoding)
         try:
-            compressed = await self._read_raw(request, _compressed_bytes_max(self._bytes_max))
+            compressed = await self._read_raw(request, _compressed_bytes_max(bytes_max))
         except BodyTooLarge:
-            raise BodyTooLarge(self._bytes_max) from None
-        return decompress(encoding, compressed, self._bytes_max)
+            raise BodyTooLarge(bytes_max) from None
+        return decompress(encoding, compressed, bytes_max)
 
     async def _read_raw(self, request: web.Request, bytes_max: int) -> bytes:
         content = request.content

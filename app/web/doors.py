@@ -21,6 +21,7 @@ from app.model.row import Row
 from app.model.task import Task
 from app.tallies import DoorTally
 from app.web.body import BodyReader
+from app.web.decoding import Decoding
 from app.web.forwarder import Forwarder
 from tables.tails import Tail
 
@@ -209,3 +210,4 @@ class Doors:
     tally: DoorTally = field(default_factory=DoorTally)
     forwarder: Forwarder = field(default_factory=Forwarder)
     bodies: BodyReader = field(default_factory=lambda: BodyReader(MIB))
+    decoding: Decoding = field(default_factory=Decoding)

@@ -34,6 +34,7 @@ async def index(doors: Doors, request: web.Request) -> web.Response:
     del request
     urls = {
         "buffer": "/v1",
+        "stitch": "/v2/import/status",
         "documentation": "/v1/documentation/",
         "health": "/health-check",
         "ready": "/ready",

@@ -17,9 +17,10 @@ from app.web.health import HEALTH
 from app.web.house.routes import HOUSE
 from app.web.request_ids import RequestIds
 from app.web.sender import LINE_BYTES_MAX
+from app.web.stitch.routes import STITCH
 from app.web.views import UNKNOWN, Api, named, views_of
 
-APIS = (BUFFER, HOUSE, HEALTH)  # health last: its unknown paths are those that no API's prefix bears
+APIS = (BUFFER, STITCH, HOUSE, HEALTH)  # health last: its unknown paths are those that no API's prefix bears
 
 
 def install(app: faust.App, doors: Doors) -> None:
