@@ -349,7 +349,7 @@ class House(Service):
         event_id = EventIds(token_hex(8), 0, 0).of(event.arrival_us, 0)
         with self._trials.one():
             (mapped,) = await self._mappers.for_sample(export).map([Arrived(event, event_id)])
-        return unless_too_large(mapped)
+        return unless_too_large(export.mapping.kind, mapped)
 
     async def _check_template(self, template: Template) -> None:
         with self._trials.one():

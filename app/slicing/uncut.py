@@ -9,12 +9,14 @@ from app.model.cut import ExportCounts, ReceiverCounts
 from app.model.dead_letter import DeadLetter
 from app.model.event import Event, Position
 from app.model.export import Export
+from app.model.mapping import MappingKind
 from app.model.row import Row
 from app.slicing.due import due
 from app.slicing.open_slice import OpenSlice
 
 BYTES_MAX = 32 * 1024 * 1024
 ROW_CHARACTERS_MAX = 1024 * 1024
+DOCUMENT_CHARACTERS_MAX = 32 * 1024 * 1024  # what a request may hold, tagged
 WAIT_US = US_PER_S
 
 
@@ -82,7 +84,7 @@ class Uncut:
         """
         rows, dead = [], 0
         for (position, event), result in zip(events, mapped, strict=True):
-            outcome = unless_too_large(result)
+            outcome = unless_too_large(export.mapping.kind, result)
             if isinstance(outcome, MappingFailed):
                 dead += 1
                 self._dead_bytes += event.size_bytes
@@ -98,8 +100,15 @@ class Uncut:
         self.exports[export.uid] = self.exports.get(export.uid, ExportCounts()).plus(counts)
 
 
-def unless_too_large(mapped: Row | MappingFailed) -> Row | MappingFailed:
-    """What a mapping made of an event, unless the row is larger than a row may be."""
-    if isinstance(mapped, MappingFailed) or sum(len(value) for value in mapped if value) <= ROW_CHARACTERS_MAX:
+def unless_too_large(kind: MappingKind, mapped: Row | MappingFailed) -> Row | MappingFailed:
+    """What a mapping of this kind made of an event, unless the row is larger than a row may be."""
+    characters_max, said = _LARGEST[kind]
+    if isinstance(mapped, MappingFailed) or sum(len(value) for value in mapped if value) <= characters_max:
         return mapped
-    return MappingFailed("size of the mapped csv row exceeded the limit of 1MB")
+    return MappingFailed(f"size of the mapped {said}")
+
+
+_LARGEST = {
+    MappingKind.ROWS: (ROW_CHARACTERS_MAX, "csv row exceeded the limit of 1MB"),
+    MappingKind.DOCUMENTS: (DOCUMENT_CHARACTERS_MAX, "document exceeded the limit of 32MB"),
+}
