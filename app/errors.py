@@ -9,6 +9,7 @@ ForebayError
 ├── LoadFailed              a file was not loaded; nothing of it is in the table
 │   ├── Retryable           the destination may take it later
 │   └── Rejected            the destination refuses it until somebody changes something
+├── DocumentRefused         a document cannot be loaded: it goes to the rejected ones, and others load
 ├── MappingFailed           an event does not fit an export's mapping: it becomes a dead letter
 ├── DefinitionRefused       a change of the definitions breaks a rule; says which
 ├── ClaimsFailed            the index of claims cannot be used: make it again from the log
@@ -60,6 +61,10 @@ class Retryable(LoadFailed):
 
 class Rejected(LoadFailed):
     """The destination will refuse the file until somebody changes the table or the export."""
+
+
+class DocumentRefused(ForebayError):
+    """A document cannot be loaded; the text is the reason that stands in `_sdc_rejected`."""
 
 
 class MappingFailed(ForebayError):

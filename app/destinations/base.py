@@ -65,13 +65,17 @@ class Load(msgspec.Struct, frozen=True):
 class Loaded(msgspec.Struct, frozen=True):
     """What one load did. Slices that were there before (a repeat) count as skipped and change nothing.
 
-    `table_made`: it had to make the table, so somebody has dropped the one that was prepared.
+    `table_made`: it had to make the table, so somebody has dropped the one that was prepared. Of documents, `rows` are
+    those stored; further ones were `rejected`, are `waiting` for their version, or have an `outdated` one.
     """
 
     rows: int
     slices_loaded: int
     slices_skipped: int
     table_made: bool = False
+    rejected: int = 0
+    waiting: int = 0
+    outdated: int = 0
 
 
 class Destination(Protocol):
@@ -82,6 +86,7 @@ class Destination(Protocol):
     def prepare(self, mapping: Mapping) -> None:
         """Create the mapping's schema and table if they are not there; additive and repeatable.
 
+        Of a mapping of documents there is only the schema to create: their loads make and alter tables themselves.
         Raises Rejected if the table has other columns, another order or another primary key; Retryable.
         """
 
@@ -91,7 +96,8 @@ class Destination(Protocol):
         A slice whose end is not above its watermark is skipped unopened. Any other slice must begin where the
         watermark stands (`previous`, None where there is no watermark yet). If one is left to load, the table is
         prepared, and without `incremental` emptied. Rows are appended, or with a primary key upserted, the later row
-        winning. Of two loaders of one file one loads it and the other skips it.
+        winning. Documents go to the tables that they name, see docs/decisions/0013. Of two loaders of one file one
+        loads it and the other skips it.
         Raises Rejected (also for a broken chain, and for a table outside the token's bucket), Retryable, or what
         `open_rows` raises; then nothing has changed, unless the answer to the commit was lost: a repeat finds out.
         """

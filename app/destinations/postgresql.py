@@ -4,7 +4,6 @@ The table of `in.c-shop.orders` is `"in.c-shop"."orders"`; its columns are text.
 schema `_forebay`, which no export can name.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, LiteralString
@@ -14,10 +13,14 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from app.destinations.base import Capabilities, Load, Loaded, LoadSlice, Watermark
+from app.destinations.documents.loading import load_slices
+from app.destinations.postgresql_documents import SETUP as DOCUMENTS_SETUP
+from app.destinations.postgresql_documents import PostgresqlDocuments, standing_tables
+from app.destinations.postgresql_errors import words
 from app.destinations.postgresql_roles import Roles
 from app.destinations.rules import LoadPlan, check_table, plan_load
 from app.errors import LoadFailed, Rejected, Retryable, SettingInvalid
-from app.model.mapping import Mapping
+from app.model.mapping import Mapping, MappingKind
 
 CONNECT_MAX_S = 10
 LOCK_WAIT_MAX_S = 10
@@ -96,9 +99,6 @@ _RETRY_AFTER_S = {  # by SQLSTATE, whole or its class
     "57": 1.0,  # operator intervention: shutdown, cancel, starting up
     "58": 10.0,  # the server's system
 }
-_ABOUT_VALUES = ("22", "23")  # classes of SQLSTATE: data, constraints
-_CAPITAL = re.compile("([A-Z])")
-_COLUMN = re.compile(r"\A(?:.*, column ([^:]*):.*|.*)\Z", re.DOTALL)
 _COPY_LINE = ", line "
 
 
@@ -129,25 +129,47 @@ class Postgresql:
     def prepare(self, mapping: Mapping) -> None:
         """See Destination. A transaction of its own: tables are made under a lock that no load holds."""
         with self._transaction() as connection:
-            _create_table(connection, mapping)
+            if mapping.kind is MappingKind.DOCUMENTS:
+                _check_names(mapping)
+                connection.execute(_LOCK_DDL)
+                _create_schema(connection, mapping.table_id.schema)
+            else:
+                _create_table(connection, mapping)
 
     def load(self, load: Load) -> Loaded:
         """See Destination."""
+        documents = load.mapping.kind is MappingKind.DOCUMENTS
         made = False
         if not load.dropped and self._is_anything_left(load):
             with self._transaction() as connection:
-                oid, made = _create_table(connection, load.mapping)
-                connection.execute(_LOCK_DDL)
-                self._known_roles().prepare(load.export, load.token, load.mapping, oid)
+                if documents:
+                    self._prepare_documents(connection, load)
+                else:
+                    oid, made = _create_table(connection, load.mapping)
+                    connection.execute(_LOCK_DDL)
+                    self._known_roles().prepare(load.export, load.token, load.mapping, oid)
         with self._transaction() as connection:
             self._lock(connection, load.export)
             plan = plan_load(load, _read_watermarks(connection, load.export))
             _store_watermarks(connection, plan)
             rows = 0
+            if documents and plan.slices and not load.dropped:
+                schema = load.mapping.table_id.schema
+                tables = PostgresqlDocuments(connection, schema, self._known_roles(), load.token)
+                loaded = load_slices(tables, load, plan)
+                self._known_roles().take_on(load.token)  # what is left to do at the commit is triggers'
+                return loaded
             if plan.slices and not load.dropped:
                 self._known_roles().take_on(load.token)
                 rows = _write_rows(connection, load.mapping, plan.slices)
         return Loaded(rows, len(plan.slices), plan.skipped, table_made=made)
+
+    def _prepare_documents(self, connection: psycopg.Connection[tuple[object, ...]], load: Load) -> None:
+        """The schema, and the token's rights on what is in it; loads make their tables themselves."""
+        schema = load.mapping.table_id.schema
+        connection.execute(_LOCK_DDL)
+        _create_schema(connection, schema)
+        self._known_roles().prepare_schema(load.export, load.token, schema, standing_tables(connection, schema))
 
     def watermarks(self, exports: Iterable[str] | None = None) -> list[Watermark]:
         """See Destination."""
@@ -195,11 +217,12 @@ class Postgresql:
             parameters: dict[str, Any] = {**ours, "options": options, "client_encoding": "UTF8"}
             connection = psycopg.connect(self._url, autocommit=True, **parameters)
             self._connection = connection
-            if connection.execute("SELECT to_regclass('_forebay.watermarks')").fetchone() == (None,):
+            if connection.execute("SELECT to_regclass('_forebay.waiting')").fetchone() == (None,):
                 with connection.transaction():
                     connection.execute(_LOCK_DDL)
                     _create_schema(connection, "_forebay")
                     connection.execute(_SETUP)
+                    connection.execute(DOCUMENTS_SETUP)
         return self._connection
 
     def _known_roles(self) -> Roles:
@@ -225,22 +248,11 @@ class Postgresql:
 
 def _failure(error: psycopg.Error) -> LoadFailed:
     state = error.sqlstate
-    reason = f"PostgreSQL: {_words(error)}"
+    reason = f"PostgreSQL: {words(error)}"
     if state is None:  # the connection
         return Retryable(reason, after_s=1.0)
     after_s = _RETRY_AFTER_S.get(state, _RETRY_AFTER_S.get(state[:2]))
     return Rejected(reason) if after_s is None else Retryable(reason, after_s=after_s)
-
-
-def _words(error: psycopg.Error) -> str:
-    """What is wrong; of data never the value, which PostgreSQL's own text would quote."""
-    diag, state = error.diag, error.sqlstate
-    if state is None or state[:2] not in _ABOUT_VALUES:
-        return (diag.message_primary or str(error)).strip()
-    words = _CAPITAL.sub(r" \1", type(error).__name__).strip().lower()
-    column = diag.column_name or _COLUMN.sub(r"\1", diag.context or "")
-    places = [("column", column), ("constraint", diag.constraint_name)]
-    return ", ".join([f"{words} ({state})", *(f'{kind} "{name}"' for kind, name in places if name)])
 
 
 def _read_watermarks(connection: psycopg.Connection[tuple[object, ...]], export: str | None = None) -> list[Watermark]:
@@ -419,7 +431,7 @@ def _unused_name(names: Iterable[str]) -> str:
 def _refused_row(error: psycopg.Error, part: LoadSlice, width: int) -> Rejected:
     """Which row it was, and what is wrong with it. COPY tells the line, and a row may have several."""
     line = _line(error.diag.context or "")
-    reason = _words(error)
+    reason = words(error)
     if line is None:
         return Rejected(f"a row of the {_slice(part)}: {reason}")
     for row, (last_line, fields) in enumerate(_lines(part), start=1):

@@ -1,10 +1,13 @@
 """Export tokens in PostgreSQL: a role for each, that may write one table of its bucket and nothing else.
 
+With documents it may write the tables that Forebay makes for them in one schema.
+
 The role cannot log in. Forebay's own user takes it on within a load (`SET LOCAL ROLE`), so that whatever the load does
 (a trigger of the table, too) it does with these rights.
 """
 
 import logging
+from collections.abc import Sequence
 from typing import Any, LiteralString
 
 import psycopg
@@ -25,6 +28,8 @@ _OF_EXPORT: LiteralString = """
 SELECT rolname FROM pg_roles JOIN pg_shdescription AS said ON said.objoid = pg_roles.oid
 WHERE rolname LIKE 'forebay\\_export\\_%%' AND said.description LIKE '%%, export ' || %s
 """
+_GRANT_ROWS: LiteralString = "GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE {} TO {}"
+_SCHEMA = 0  # in the place of a table's oid
 _DATABASE: LiteralString = "SELECT current_database()"
 
 
@@ -33,7 +38,7 @@ class Roles:
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self._connection = connection
-        self._ready: set[tuple[str, int]] = set()  # tokens, and the oids of tables
+        self._ready: set[tuple[str, int]] = set()  # tokens, with a table's oid or _SCHEMA
         row = connection.execute(_MAY_CREATE).fetchone()
         self._may_create = bool(row and row[0])
         if not self._may_create:
@@ -46,6 +51,25 @@ class Roles:
         """Make the token's role, if it is not there, with the rights that its loads need. In a transaction."""
         if not self._may_create or (token.id, oid) in self._ready:
             return
+        self._make(export, token)
+        table = sql.Identifier(mapping.table_id.schema, mapping.table_id.table)
+        self._open(token, mapping.table_id.schema, [table])
+        self._ready.add((token.id, oid))
+
+    def prepare_schema(self, export: str, token: ExportToken, schema: str, tables: Sequence[sql.Identifier]) -> None:
+        """The same for documents: with rights on the tables that there are; `open` adds others. In a transaction."""
+        if not self._may_create or (token.id, _SCHEMA) in self._ready:
+            return
+        self._make(export, token)
+        self._open(token, schema, tables)
+        self._ready.add((token.id, _SCHEMA))
+
+    def open(self, token: ExportToken, table: sql.Identifier) -> None:
+        """Let the token's role write a table that its load has made."""
+        if self._may_create:
+            self._run(_GRANT_ROWS, table, sql.Identifier(PREFIX + token.id))
+
+    def _make(self, export: str, token: ExportToken) -> None:
         role = sql.Identifier(PREFIX + token.id)
         if self._connection.execute(_EXISTS, (PREFIX + token.id,)).fetchone() is None:
             self._drop_all(export)
@@ -53,10 +77,12 @@ class Roles:
             self._run("COMMENT ON ROLE {} IS {}", role, sql.Literal(f"{token.description}, export {export}"))
             self._run("GRANT {} TO CURRENT_USER", role)
             self._run("GRANT TEMPORARY ON DATABASE {} TO {}", sql.Identifier(self._database()), role)
-        table = sql.Identifier(mapping.table_id.schema, mapping.table_id.table)
-        self._run("GRANT USAGE ON SCHEMA {} TO {}", sql.Identifier(mapping.table_id.schema), role)
-        self._run("GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE {} TO {}", table, role)
-        self._ready.add((token.id, oid))
+
+    def _open(self, token: ExportToken, schema: str, tables: Sequence[sql.Identifier]) -> None:
+        role = sql.Identifier(PREFIX + token.id)
+        self._run("GRANT USAGE ON SCHEMA {} TO {}", sql.Identifier(schema), role)
+        for table in tables:
+            self._run(_GRANT_ROWS, table, role)
 
     def take_on(self, token: ExportToken) -> None:
         """For the rest of the transaction, have the token's rights and no others.
@@ -70,6 +96,11 @@ class Roles:
         except psycopg.errors.InvalidParameterValue as error:
             reason = f"PostgreSQL: {error.diag.message_primary}; it is made again"
             raise Retryable(reason, after_s=MADE_AGAIN_AFTER_S) from error
+
+    def give_back(self) -> None:
+        """For the rest of the transaction, have Forebay's own rights again."""
+        if self._may_create:
+            self._run("RESET ROLE")
 
     def drop(self, export: str) -> None:
         """Remove the roles of an export that was deleted. In a transaction."""

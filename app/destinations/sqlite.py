@@ -12,11 +12,14 @@ from string import ascii_lowercase, ascii_uppercase
 from time import sleep
 
 from app.destinations.base import Capabilities, Load, Loaded, LoadSlice, Row, Watermark
+from app.destinations.documents.loading import load_slices
 from app.destinations.rules import check_table, out_of_scope, plan_load
+from app.destinations.sqlite_documents import SETUP as DOCUMENTS_SETUP
+from app.destinations.sqlite_documents import SqliteDocuments
 from app.destinations.sqlite_scope import Scope
 from app.errors import LoadFailed, Rejected, Retryable, SettingInvalid
 from app.model.export_token import ExportToken
-from app.model.mapping import Mapping
+from app.model.mapping import Mapping, MappingKind
 
 BUSY_S = 5.0
 CACHE_KIB = 16 * 1024
@@ -38,7 +41,7 @@ CREATE TABLE IF NOT EXISTS _forebay_watermarks (
     dead_total INTEGER NOT NULL,
     PRIMARY KEY (export, log_id, "partition")
 ) WITHOUT ROWID;
-"""
+{DOCUMENTS_SETUP}"""
 _READ_WATERMARKS = 'SELECT export, log_id, "partition", "end", events_total, dead_total FROM _forebay_watermarks'
 _STORE_WATERMARK = "INSERT OR REPLACE INTO _forebay_watermarks VALUES (?, ?, ?, ?, ?, ?)"
 
@@ -83,6 +86,8 @@ class Sqlite:
 
     def prepare(self, mapping: Mapping) -> None:
         """See Destination. A table that is there is compared without a lock: no load in progress delays it."""
+        if mapping.kind is MappingKind.DOCUMENTS:  # their tables come with them, and SQLite has no schemas
+            return
         with self._session() as connection:
             there = _table_is_there(connection, mapping)
         if not there:
@@ -91,10 +96,13 @@ class Sqlite:
 
     def load(self, load: Load) -> Loaded:
         """See Destination. The table is looked at only if rows are left to write."""
-        with self._transaction() as connection, _limited(connection, load.token):
+        documents = load.mapping.kind is MappingKind.DOCUMENTS
+        with self._transaction() as connection, _limited(connection, load.token, documents=documents):
             plan = plan_load(load, _read_watermarks(connection, load.export))
             connection.executemany(_STORE_WATERMARK, map(_fields, plan.watermarks))
             rows, made = 0, False
+            if documents and plan.slices and not load.dropped:
+                return load_slices(SqliteDocuments(connection, load.mapping.table_id.schema), load, plan)
             if plan.slices and not load.dropped:
                 made = _create_table(connection, load.mapping)
                 rows = _write_rows(connection, load.mapping, plan.slices)
@@ -164,9 +172,9 @@ class Sqlite:
 
 
 @contextmanager
-def _limited(connection: sqlite3.Connection, token: ExportToken) -> Iterator[None]:
+def _limited(connection: sqlite3.Connection, token: ExportToken, *, documents: bool) -> Iterator[None]:
     """Let the connection write only what the token opens, and watermarks; SQLite itself holds to it."""
-    scope = Scope(token)
+    scope = Scope(token, documents=documents)
     connection.set_authorizer(scope)
     try:
         yield
