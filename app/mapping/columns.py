@@ -1,5 +1,6 @@
 """The Buffer API's columns: events in, rows out."""
 
+import asyncio
 from contextlib import AbstractContextManager, nullcontext
 
 from app.errors import MappingFailed
@@ -17,17 +18,18 @@ from app.model.column import Column, ColumnType, PathValue
 from app.model.mapping import Mapping, MappingKind
 
 
-def make_ready(
+def make_ready(  # noqa: PLR0913 -- what a worker shares, and what is the mapping's own
     mapping: Mapping,
     evaluator: TemplateEvaluator,
     account: Account | None = None,
     watch: AbstractContextManager[None] | None = None,
+    gate: asyncio.Lock | None = None,
     *,
     compiles: bool = True,
 ) -> RowMapper:
     """Make a mapping ready: each template compiled if it can be. What its templates waste goes to the account.
 
-    The watch is entered whenever what is compiled computes.
+    The watch is entered whenever what is compiled computes; of the mappings that share a gate, one computes at a time.
     """
     account = account or Account("a mapping")
     if mapping.kind is MappingKind.DOCUMENTS:
@@ -43,7 +45,9 @@ def make_ready(
     getters = [_compiled_getter(column, computation) or getter for column, getter in zip(columns, static, strict=True)]
     if all(getter is None for getter, known in zip(getters, static, strict=True) if known is None):
         return interpreted
-    return TemplateMapper(columns, getters, evaluator, interpreted, account, computation, watch or nullcontext())
+    return TemplateMapper(
+        columns, getters, evaluator, interpreted, account, computation, watch or nullcontext(), gate or asyncio.Lock()
+    )
 
 
 def _compiled_getter(column: Column, computation: Computation) -> Getter | None:

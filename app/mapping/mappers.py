@@ -1,5 +1,6 @@
 """The mappings that are in use, each made ready once."""
 
+import asyncio
 from collections import OrderedDict
 
 from app.mapping.account import Account
@@ -25,6 +26,7 @@ class Mappers:
     def __init__(self, evaluator: TemplateEvaluator, watchdog: Watchdog | None = None) -> None:
         self._evaluator = evaluator
         self._watchdog = watchdog
+        self._gate = asyncio.Lock()
         self._ready: Ready = OrderedDict()
         self._sampled: Ready = OrderedDict()
 
@@ -55,9 +57,9 @@ class Mappers:
     def _mapper(self, export: Export, account: Account) -> RowMapper:
         key, watchdog = (export.uid, export.mapping_number), self._watchdog
         if watchdog is None:
-            return make_ready(export.mapping, self._evaluator, account)
+            return make_ready(export.mapping, self._evaluator, account, gate=self._gate)
         compiles = not watchdog.evaluates(*key)
-        return make_ready(export.mapping, self._evaluator, account, watchdog.watch(*key), compiles=compiles)
+        return make_ready(export.mapping, self._evaluator, account, watchdog.watch(*key), self._gate, compiles=compiles)
 
 
 def _forget_one(mappers: Ready) -> None:

@@ -109,6 +109,7 @@ class TemplateMapper:
         account: Account,
         computation: Computation,
         watch: AbstractContextManager[None],
+        gate: asyncio.Lock,
     ) -> None:
         self._names, self._getters = _named(columns, getters)
         self._rest = EvaluatedMapper(columns, getters, evaluator, account) if None in getters else None
@@ -116,13 +117,14 @@ class TemplateMapper:
         self._account = account
         self._computation = computation
         self._watch = watch
+        self._gate = gate
 
     async def map(self, events: Sequence[Arrived]) -> list[Result]:
         """See `RowMapper`."""
         results: list[Result] = []
         given_up: list[int] = []
         rows = self._rows(events, given_up)
-        while (refusal := self._account.refusal) is None and self._compute_some(rows, results):  # noqa: ASYNC110
+        while (refusal := self._account.refusal) is None and await self._stint(rows, results):  # noqa: ASYNC110
             await asyncio.sleep(0)  # others have their turn, nothing is awaited
         self._computation.end()
         if refusal is not None:
@@ -132,6 +134,16 @@ class TemplateMapper:
         for at, interpreted in zip(given_up, await self._evaluated(events, given_up), strict=True):
             results[at] = interpreted
         return results
+
+    async def _stint(self, rows: Iterator[Result], results: list[Result]) -> bool:
+        """Compute some; whether there may be more. Nobody else computes meanwhile, nor for as long as was wasted."""
+        async with self._gate:
+            begun_s = time.monotonic()
+            more = self._compute_some(rows, results)
+            over_s = time.monotonic() - begun_s - COMPUTED_AT_ONCE_S
+            if over_s > COMPUTED_AT_ONCE_S:
+                await asyncio.sleep(over_s)  # the doors shall not wait behind one dear row after the other
+        return more
 
     def _compute_some(self, rows: Iterator[Result], results: list[Result]) -> bool:
         """Go on for COMPUTED_AT_ONCE_S; whether there may be more."""

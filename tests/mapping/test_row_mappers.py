@@ -1,5 +1,6 @@
 """Rows of static columns, compiled templates and evaluated ones together."""
 
+import asyncio
 import sys
 import tracemalloc
 
@@ -153,3 +154,30 @@ async def test_an_account_that_is_full_ends_what_is_under_way(arrived):
     values = [row for row in rows if not isinstance(row, MappingFailed)]
     assert len(values) < 500
     assert shown(rows[len(values) :]) == [account.refusal] * (2000 - len(values))
+
+
+class Stints:
+    """Counts how often something is computed."""
+
+    def __init__(self):
+        self.count = 0
+
+    def __enter__(self):
+        self.count += 1
+
+    def __exit__(self, *_):
+        pass
+
+
+async def test_of_the_dear_rows_of_many_exports_one_is_computed_between_two_turns_of_others(arrived):
+    loop = "std.foldl(function(sum, n) sum + n, std.range(1, 15000), 0)"
+    columns = (Column("value", ColumnType.TEMPLATE, template=Template(loop)),)
+    mapping, gate, stints = Mapping(TableId("in", "c-b", "t"), columns), asyncio.Lock(), Stints()
+    exports = [make_ready(mapping, Interpreter(), Account(f"{at}"), stints, gate) for at in range(8)]
+    dear = asyncio.gather(*(export.map([arrived("{}")] * 3) for export in exports))
+    while not dear.done():
+        before = stints.count
+        await asyncio.sleep(0)
+        assert stints.count - before <= 1
+    assert await dear == [[("112507500",)] * 3] * 8
+    assert stints.count >= 8
