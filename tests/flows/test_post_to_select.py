@@ -62,7 +62,6 @@ async def test_a_harmful_template_harms_only_its_own_events(client: Client) -> N
         "memory": "std.length(std.range(0, 1000000000))",
         "abort": "std.parseJson('1e400')",
         "recursion": "local f(n) = 1 + f(n + 1); f(0)",
-        "import": "import '/etc/passwd'",
     }
     url = await client.create(
         "evil", export("good", column("body")), *(export(name, template(code)) for name, code in harmful.items())
