@@ -8,7 +8,7 @@ from faust.types import TP
 
 from agents.listed_files import ListedFiles
 from agents.loader import Loader, LoadingRoom, Waiting
-from app.model.file import File, FileOutcome, FileState, RetryFile, decode_file
+from app.model.file import File, FileOutcome, FileState, RetryFile, SplitFile, decode_file
 from app.model.file_status import FileStatus
 from app.streams import FILES
 from app.transports.log import Record, Run, read_all
@@ -92,6 +92,8 @@ class FiledPartition:
                     self._outcome(message)
                 case RetryFile():
                     self._retry(message)
+                case SplitFile():
+                    self._split(message)
 
     def _file(self, offset: int, file: File) -> None:
         waiting = self._waiting.setdefault(file.export, Waiting())
@@ -109,9 +111,17 @@ class FiledPartition:
             return
         waiting.files.pop(outcome.id, None)
         waiting.outcomes.pop(outcome.id, None)
+        waiting.splits.discard(outcome.id)
         self._offsets.pop((outcome.export, outcome.id), None)
 
-    def _retry(self, request: RetryFile) -> None:
+    def _split(self, request: SplitFile) -> None:
+        waiting = self._waiting.get(request.export, Waiting())
+        if request.id in waiting.outcomes:  # else it has not failed, or is finished meanwhile
+            waiting.splits.add(request.id)
+            self._listed.split(request)
+            self._retry(request)
+
+    def _retry(self, request: RetryFile | SplitFile) -> None:
         waiting = self._waiting.get(request.export, Waiting())
         before = waiting.outcomes.get(request.id)
         if before is None:

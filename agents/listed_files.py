@@ -3,7 +3,9 @@
 from collections import OrderedDict
 from collections.abc import Iterable
 
-from app.model.file import FileOutcome, FileState
+import msgspec
+
+from app.model.file import FileOutcome, FileState, SplitFile
 from app.model.file_status import FileStatus
 from tables.files import FilesTable
 
@@ -42,6 +44,12 @@ class ListedFiles:
         status = self._statuses.get(outcome.export, OrderedDict()).get(outcome.id)
         if status is not None:
             self.add(status.after(outcome))
+
+    def split(self, request: SplitFile) -> None:
+        """Take note that a failed file is to be loaded without the rows that the destination refuses."""
+        status = self._statuses.get(request.export, OrderedDict()).get(request.id)
+        if status is not None:
+            self.add(msgspec.structs.replace(status, splitting=True))
 
     def forget(self, export_uid: str, listed: Iterable[FileStatus]) -> None:
         """List none of the export any more; these are what the table has of it."""

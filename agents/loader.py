@@ -4,19 +4,20 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from logging import INFO, WARNING
 
 from agents.keep_definitions import DefinitionsKeeper
 from agents.patience import until_done
+from agents.refused_rows import RefusedRows
 from agents.worker import worker_fault
 from app import clock
 from app.clock import US_PER_S
 from app.crash import CrashPoints
-from app.destinations.base import Load, LoadSlice, Row
+from app.destinations.base import Load, Loaded, LoadSlice, RefusedRow, Row
 from app.destinations.thread import DestinationThread
-from app.errors import LogFailed, Rejected, Retryable, StagedFileDamaged, StagedFileGone, StagingFailed
+from app.errors import LoadFailed, LogFailed, Rejected, Retryable, StagedFileDamaged, StagedFileGone, StagingFailed
 from app.model.export_token import ExportToken
 from app.model.file import File, FileOutcome, FileState, encode_file
 from app.model.slice import Slice
@@ -26,6 +27,7 @@ from app.slicing.staging import Staging, delete_staged
 from app.streams import FILES, Streams
 from app.tallies import LoadResult, LoadTally
 from app.transports.log import Log, NewRecord
+from tables.packs import PackReader
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +47,7 @@ class LoadingRoom:
     keeper: DefinitionsKeeper
     destination: DestinationThread
     staging: Staging
+    packs: PackReader
     crash: CrashPoints
     failed_files_retention_s: float
     now_us: Callable[[], int] = clock.now_us
@@ -55,12 +58,14 @@ class LoadingRoom:
 class Waiting:
     """The files of one export that are not loaded yet, in order, with what became of the first.
 
-    `asked` is set when somebody wants a failed one to be tried sooner than its outcome says.
+    `asked` is set when somebody wants a failed one to be tried sooner than its outcome says. `splits` are to be loaded
+    without the rows that the destination refuses.
     """
 
     files: "OrderedDict[str, File]" = field(default_factory=OrderedDict)
     outcomes: dict[str, FileOutcome] = field(default_factory=dict)
     asked: asyncio.Event = field(default_factory=asyncio.Event)
+    splits: set[str] = field(default_factory=set)
 
 
 class Loader:
@@ -71,6 +76,7 @@ class Loader:
         self._export_uid = export_uid
         self._waiting = waiting
         self._task: asyncio.Task[None] | None = None
+        self._refused: Sequence[RefusedRow] | None = None  # None until it is known what nobody was told of
 
     def _log(self, level: int, file: File, text: str, value: object) -> None:
         name = self._room.keeper.receivers.export_name(self._export_uid)
@@ -105,6 +111,7 @@ class Loader:
         attempts = 0 if outcome is None else outcome.attempts
         await self._room.keeper.reached(max(part.revision for part in file.slices))
         if self._room.keeper.receivers.export(file.export) is None:
+            self._refused = ()
             await self._finish(file, FileState.DROPPED, attempts, "the export was deleted")
             return
         error = await self._try(file, dropped=False)
@@ -159,7 +166,10 @@ class Loader:
         slices = [load_slice(room.staging, part) for part in file.slices]
         room.crash.reach("before-load")
         try:
-            loaded = await room.destination.load(Load(file.export, file.mapping, token, slices, dropped=dropped))
+            split = not dropped and file.id in self._waiting.splits
+            load = Load(file.export, file.mapping, token, slices, dropped=dropped, split=split)
+            loaded = await room.destination.load(load)
+            await self._learn_refused(loaded)
         except (Rejected, Retryable) as error:
             return error
         except (StagedFileGone, StagedFileDamaged) as error:
@@ -172,7 +182,39 @@ class Loader:
             self._log(WARNING, file, _MADE_ANEW, file.mapping.table_id)
         again = file.id in self._waiting.outcomes
         self._log(WARNING if again else INFO, file, "is loaded, with %s rows", loaded.rows)
+        if loaded.refused:
+            self._log(WARNING, file, "was split: %s rows are refused, and dead letters", loaded.refused)
+            room.tally.refused[file.export] += loaded.refused
         return None
+
+    async def _learn_refused(self, loaded: Loaded) -> None:
+        """Which rows were refused and nobody was told: by this load, by a repeated one, by those of another owner."""
+        if self._refused is None or loaded.refused or loaded.slices_skipped:
+            self._refused = None
+            self._refused = await self._room.destination.refused(self._export_uid)
+
+    async def _tell_refused(self, file: File) -> int:
+        """Make dead letters of the rows that were refused; how many there are of this file."""
+        rows = self._refused
+        if not rows:
+            return 0
+        room = self._room
+        letters = RefusedRows(room.streams, room.log, room.packs, file.export, file.receiver)
+        await until_done(lambda: letters.tell(rows), "telling of refused rows", LogFailed)
+        room.crash.reach("refused-told")
+        slices = {(part.log_id, part.partition, part.begin) for part in file.slices}
+        return sum((row.log_id, row.partition, row.begin) in slices for row in rows)
+
+    async def _forget_refused(self) -> None:
+        """If the destination is away, its next load finds them again."""
+        rows, self._refused = self._refused, None
+        if rows:
+            try:
+                await self._room.destination.forget_refused(rows)
+            except LoadFailed as error:
+                logger.warning("refused rows of export %s are told again later: %s", self._export_uid, error)
+                return
+        self._refused = ()
 
     def _token(self, file: File, *, dropped: bool) -> ExportToken | None:
         """That of the file's mapping, as the definitions have it: a flush command cannot say where it may write."""
@@ -183,12 +225,17 @@ class Loader:
         return receivers.export_token(file.export, file.mapping_number)
 
     async def _finish(self, file: File, state: FileState, attempts: int, error: str) -> None:
+        refused_rows = await self._tell_refused(file)
         names = [part.staged.name for part in file.slices]
         await asyncio.to_thread(delete_staged, self._room.staging, names)
         self._room.crash.reach("slices-deleted")
-        await self._say(FileOutcome(file.id, file.export, state, self._room.now_us(), attempts, error))
+        now_us = self._room.now_us()
+        await self._say(FileOutcome(file.id, file.export, state, now_us, attempts, error, refused_rows=refused_rows))
         self._waiting.files.pop(file.id, None)
         self._waiting.outcomes.pop(file.id, None)
+        self._waiting.splits.discard(file.id)
+        if self._refused:
+            await self._forget_refused()
 
     async def _fail(self, file: File, attempts: int, error: Rejected | Retryable) -> None:
         self._log(WARNING, file, "is not loaded: %s", error)
@@ -247,6 +294,7 @@ def load_slice(staging: Staging, part: Slice) -> LoadSlice:
         log_id=part.log_id,
         partition=part.partition,
         previous=part.previous,
+        begin=part.begin,
         end=part.end,
         events=part.events,
         events_total=part.events_total,

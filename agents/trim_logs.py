@@ -109,8 +109,7 @@ class Trimmer(Service):
 
     async def forget_deleted(self) -> None:
         """Let the destination forget the exports that were deleted; one that is not known yet may be new."""
-        marks = await self._destination.watermarks()
-        for export in {mark.export for mark in marks if mark.export in self._keeper.receivers.deleted}:
+        for export in await self._destination.exports() & set(self._keeper.receivers.deleted):
             await self._destination.forget(export)
 
     async def _crowded(self) -> bool:

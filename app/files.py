@@ -1,4 +1,4 @@
-"""The one way to look at an export's files, and to have failed ones tried again."""
+"""The one way to look at an export's files, and to have failed ones tried again or split."""
 
 from collections.abc import Callable, Sequence
 
@@ -6,7 +6,7 @@ import msgspec
 
 from app.clock import now_us
 from app.model.export import Export
-from app.model.file import FileState, RetryFile, encode_file
+from app.model.file import FileState, RetryFile, SplitFile, encode_file
 from app.model.file_status import FileStatus
 from app.slicing.buffers import BufferStats
 from app.streams import FILES, Streams
@@ -52,6 +52,18 @@ class Files:
         if requests:
             await self._log().append([NewRecord(FILES, partition, key, encode_file(request)) for request in requests])
         return [msgspec.structs.replace(file, retry_at_us=min(file.retry_at_us, at_us)) for file in files]
+
+    async def split(self, export: Export, file: FileStatus) -> FileStatus:
+        """Have a failed file loaded now without the rows that the destination refuses; durable when it returns.
+
+        Raises LogFull, LogFailed.
+        """
+        at_us = now_us()
+        if not file.splitting or file.retry_at_us > at_us:
+            request = SplitFile(file.id, export.uid, at_us)
+            record = NewRecord(FILES, self._streams.partition_of(export.uid), export.uid.encode(), encode_file(request))
+            await self._log().append([record])
+        return msgspec.structs.replace(file, splitting=True, retry_at_us=min(file.retry_at_us, at_us))
 
 
 def _opened(export: Export, stats: BufferStats) -> FileStatus:

@@ -276,6 +276,7 @@ class House(Service):
             keeper=self._keeper,
             destination=self._loads,
             staging=staging,
+            packs=self._packs,
             crash=crash,
             failed_files_retention_s=self.settings.failed_files_retention_s,
             tally=self._load_tally,

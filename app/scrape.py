@@ -327,6 +327,10 @@ METRICS: tuple[tuple[Spec, Read], ...] = (
         lambda seen: seen.of_exports(seen.sources.loads.rows),
     ),
     (
+        Spec("forebay_rows_refused_total", COUNTER, "rows that loads of split files left out: dead letters", EXPORT),
+        lambda seen: seen.of_exports(seen.sources.loads.refused),
+    ),
+    (
         Spec(
             "forebay_load_attempts_total",
             COUNTER,

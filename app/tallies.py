@@ -101,9 +101,10 @@ class LoadResult(StrEnum):
 
 @dataclass(slots=True)
 class LoadTally:
-    """Attempts to load files, by export (uid)."""
+    """Attempts to load files, and the rows that were written and refused, by export (uid)."""
 
     rows: Counter[str] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
     attempts: Counter[tuple[str, LoadResult]] = field(default_factory=Counter)
     retries: Counter[str] = field(default_factory=Counter)
     took: Timings = field(default_factory=lambda: Timings(LOAD_BOUNDS_S))

@@ -152,8 +152,8 @@ class FollowedPartition:
                 self._claimed.update((claim.offset, claim.index) for claim in claims if claim.offset >= self._told_to)
 
     def hear(self, letter: DeadLetter) -> None:
-        """Take a letter of this partition; it may come again."""
-        if letter.offset >= self._told_to:
+        """Take a letter of this partition; it may come again. That a row was refused is no cut's doing."""
+        if letter.refused_row is None and letter.offset >= self._told_to:
             self._make_room()
             self._reasons[letter.export, letter.position] = letter.reason
 

@@ -67,7 +67,7 @@ class Ledger:
         )
 
     def _of_export(self, export_id: str, uid: str, marks: Sequence[Watermark]) -> ExportLedger:
-        counts, staged, through, expired = ExportCounts(), 0, 0, 0
+        counts, staged, through, dead, expired = ExportCounts(), 0, 0, 0, 0
         for partition, reader in enumerate(self._readers):
             counts = counts.plus(reader.fold.exports.get(uid, ExportCounts()))
             staged += sum(chain.events_total for chain in reader.fold.chains.values() if chain.export == uid)
@@ -75,13 +75,14 @@ class Ledger:
                 chain = reader.fold.chains.get((uid, mark.log_id))
                 if mark.export == uid and mark.partition == partition and chain is not None:
                     through += _events_through(chain, mark)
-                    expired += mark.dead_total
+                    dead += mark.dead_total
+                    expired += mark.dead_total - mark.refused_total
         return ExportLedger(
             export_id=export_id,
             routed=counts.routed,
             buffered=staged - through,
-            loaded=through - expired,
-            dead_lettered=counts.dead + expired,
+            loaded=through - dead,
+            dead_lettered=counts.dead + dead,
             expired=expired,
         )
 

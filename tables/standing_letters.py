@@ -32,11 +32,13 @@ class Told:
 
     def __init__(self, record: LettersTold | None = None) -> None:
         chains = record.chains if record is not None else ()
-        self._chains = {(one.export, one.log_id, one.partition): (one.offset, one.index) for one in chains}
+        self._chains = {(one.export, one.log_id, one.partition, one.refused): (one.offset, one.index) for one in chains}
 
     def is_news(self, letter: DeadLetter) -> bool:
         """Whether this letter is told for the first time; from now on it is not."""
-        chain, place = (letter.export, letter.log_id, letter.partition), (letter.offset, letter.index)
+        refused = letter.refused_row
+        chain = letter.export, letter.log_id, letter.partition, refused is not None
+        place = (letter.offset, letter.index) if refused is None else (refused.begin, refused.row)
         if self._chains.get(chain, (-1, -1)) >= place:
             return False
         self._chains[chain] = place
@@ -49,16 +51,19 @@ class Told:
 
     def before(self, end: int) -> LettersTold:
         """The record that says it."""
-        return LettersTold(end, tuple(ToldUntil(*chain, *last) for chain, last in self._chains.items()))
+        chains = self._chains.items()
+        told = (ToldUntil(*chain[:3], *last, refused=chain[3]) for chain, last in chains)
+        return LettersTold(end, tuple(told))
 
 
 class StandingLetter(msgspec.Struct, frozen=True, order=True, gc=False):
-    """A letter in the log at `offset`; sorted by arrival."""
+    """A letter in the log at `offset`; sorted by arrival. With `event_lost` it cannot come again."""
 
     arrival_us: int
     offset: int
     id: str
     bytes: int
+    event_lost: bool = False
 
 
 class ExportLetters:
@@ -131,9 +136,7 @@ class StandingLetters:
     def names(self, command: LetterCommand) -> bool:
         """Whether a letter stands of which the command speaks."""
         letters = self.exports.get(command.export)
-        return letters is not None and (
-            bool(letters.by_id) if command.letter is None else command.letter in letters.by_id
-        )
+        return letters is not None and bool(_named(letters, command))
 
     def forget_deleted(self) -> None:
         """Forget the letters of exports that are deleted, those too that were to come again."""
@@ -157,7 +160,8 @@ class StandingLetters:
         if self._is_deleted(letter.export) or not self._told.is_news(letter):
             return
         letters = self.exports.setdefault(letter.export, ExportLetters())
-        gone = letters.add(StandingLetter(letter.event.arrival_us, offset, letter.id, size_bytes))
+        standing = StandingLetter(letter.event.arrival_us, offset, letter.id, size_bytes, letter.event_lost)
+        gone = letters.add(standing)
         if gone:
             self.overflowed[letter.export] += gone
 
@@ -165,11 +169,13 @@ class StandingLetters:
         letters = self.exports.get(command.export)
         if letters is None:
             return []
-        if command.letter is None:
+        named = _named(letters, command)
+        if len(named) == len(letters.by_id):
             del self.exports[command.export]
-            return list(letters.by_id.values())
-        letter = letters.take(command.letter)
-        return [] if letter is None else [letter]
+        else:
+            for letter in named:
+                letters.take(letter.id)
+        return named
 
     def _replayed(self, done: LettersReplayed) -> None:
         replay = self.replays.get(done.command)
@@ -184,3 +190,12 @@ class StandingLetters:
         self.answers[offset] = letters
         if len(self.answers) > ANSWERS_KEPT_MAX:
             self.answers.popitem(last=False)
+
+
+def _named(letters: ExportLetters, command: LetterCommand) -> list[StandingLetter]:
+    """The letters of which the command speaks, in the order of the log; what has no event cannot come again."""
+    if command.letter is None:
+        named = list(letters.by_id.values())
+    else:
+        named = [letter for letter in [letters.by_id.get(command.letter)] if letter is not None]
+    return [letter for letter in named if not letter.event_lost] if isinstance(command, ReplayLetters) else named

@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 from faust.types import TP
 
 from app.claims.index import Mark
-from app.destinations.base import Capabilities, Load, Loaded, Watermark
-from app.destinations.rules import plan_load
-from app.errors import ClaimsFailed, LogFailed, MappingFailed, StagedFileGone, StagingFailed
+from app.destinations.base import Capabilities, Load, Loaded, RefusedRow, Watermark
+from app.destinations.refusals import Refusals, RowsRefused, write_what_fits
+from app.destinations.rules import count_refused, plan_load
+from app.errors import ClaimsFailed, LogFailed, MappingFailed, Rejected, StagedFileGone, StagingFailed
 from app.mapping.arrived import Arrived
 from app.model.claim import Claim
 from app.model.column import Column, ColumnType
@@ -307,6 +308,8 @@ class FakeDestination:
         self.loads: list[Load] = []
         self.gone: set[TableId] = set()  # dropped by hand
         self.act: Callable[[str, Any], Act] = lambda _call, _what: DONE
+        self.poisonous: set[str] = set()  # first values of rows that it refuses
+        self.refused_rows: list[RefusedRow] = []
 
     def prepare(self, mapping: Mapping) -> None:
         act = self.act("prepare", mapping)
@@ -319,8 +322,16 @@ class FakeDestination:
         if not act.share:
             _raise(act)
         plan = plan_load(load, self.watermarks_of(load.export))
-        rows = [tuple(row) for part in plan.slices for row in part.open_rows()] if not load.dropped else []
-        self.marks |= {(mark.export, mark.log_id, mark.partition): mark for mark in plan.watermarks}
+        refusals = Refusals(load.export, load.mapping)
+        rows: list[tuple[str | None, ...]] = []
+        if not load.dropped:
+            for part in plan.slices:
+                write_what_fits(part, refusals, lambda some: rows.extend(self._unless_poisonous(some)))
+        if refusals.rows and not load.split:
+            raise Rejected(refusals.rows[0].reason)
+        self.refused_rows += refusals.rows
+        marks = count_refused(plan.watermarks, refusals.rows)
+        self.marks |= {(mark.export, mark.log_id, mark.partition): mark for mark in marks}
         if not load.mapping.incremental and plan.slices:
             self.tables[load.mapping.table_id] = []
         self.tables.setdefault(load.mapping.table_id, []).extend(rows)
@@ -329,7 +340,24 @@ class FakeDestination:
         made = load.mapping.table_id in self.gone
         self.gone.discard(load.mapping.table_id)
         _raise(act)
-        return Loaded(len(rows), len(plan.slices), plan.skipped, table_made=made)
+        return Loaded(len(rows), len(plan.slices), plan.skipped, table_made=made, refused=len(refusals.rows))
+
+    def _unless_poisonous(self, rows: Sequence[Sequence[str | None]]) -> list[tuple[str | None, ...]]:
+        if any(row[0] in self.poisonous for row in rows):
+            raise RowsRefused("poisonous", None)
+        return [tuple(row) for row in rows]
+
+    def refused(self, export: str) -> list[RefusedRow]:
+        _raise(self.act("refused", export))
+        return [row for row in self.refused_rows if row.export == export]
+
+    def forget_refused(self, rows: Iterable[RefusedRow]) -> None:
+        _raise(self.act("forget_refused", None))
+        told = set(rows)
+        self.refused_rows = [row for row in self.refused_rows if row not in told]
+
+    def exports(self) -> set[str]:
+        return {mark.export for mark in self.marks.values()}
 
     def watermarks(self, exports: Iterable[str] | None = None) -> list[Watermark]:
         _raise(self.act("watermarks", None))

@@ -15,7 +15,7 @@ PREVIEW_CHARACTERS = 60
 
 @click.group("dead-letters")
 def dead_letters() -> None:
-    """Events that an export could not map."""
+    """Events that an export could not map, or whose rows were refused."""
 
 
 @dead_letters.command("list")
@@ -100,6 +100,8 @@ def show_letter(session: Session, answer: Json) -> None:
     event = answer["event"]
     headers = {f"  {name}": value for name, value in event["headers"]}
     members = {"id": answer["id"], "reason": answer["reason"], "received at": event["receivedAt"], "ip": event["ip"]}
+    if answer.get("eventLost"):
+        members["event"] = "lost: the body is the row that was refused; it cannot be replayed"
     session.out.members(members | {"headers": ""} | headers | {"body": ""}, answer)
     for line in _text(answer).splitlines():
         session.out.say(line)

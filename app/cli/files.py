@@ -5,8 +5,32 @@ import click
 from app.cli.api import Json, path_of
 from app.cli.connection import Session, as_client
 
-COLUMNS = ("id", "state", "rows", "bytes", "events", "attempts", "closed by", "opened at", "retry at", "error")
-MEMBERS = ("id", "state", "rows", "bytes", "events", "attempts", "closedBy", "openedAt", "retryAt", "error")
+COLUMNS = (
+    "id",
+    "state",
+    "rows",
+    "bytes",
+    "events",
+    "attempts",
+    "closed by",
+    "opened at",
+    "retry at",
+    "refused",
+    "error",
+)
+MEMBERS = (
+    "id",
+    "state",
+    "rows",
+    "bytes",
+    "events",
+    "attempts",
+    "closedBy",
+    "openedAt",
+    "retryAt",
+    "refusedRows",
+    "error",
+)
 
 
 @click.group()
@@ -37,6 +61,17 @@ def retry_files(session: Session, receiver: str, export: str, file: str | None) 
     files_table(
         session, session.api.post(path_of("v1", "receivers", receiver, "exports", export, "files", *one, "retry"))
     )
+
+
+@files.command("split")
+@click.argument("receiver")
+@click.argument("export")
+@click.argument("file")
+@as_client
+def split_file(session: Session, receiver: str, export: str, file: str) -> None:
+    """Load a failed FILE without the rows that the destination refuses: they become dead letters."""
+    path = path_of("v1", "receivers", receiver, "exports", export, "files", file, "split")
+    files_table(session, session.api.post(path))
 
 
 def files_table(session: Session, answer: Json) -> None:

@@ -24,7 +24,8 @@ class Capabilities(msgspec.Struct, frozen=True):
 class Watermark(msgspec.Struct, frozen=True):
     """How far an export is loaded in one life of one partition.
 
-    `events_total` is the chain's count up to `end`; `dead_total` of them the destination refused or were dropped.
+    `events_total` is the chain's count up to `end`; `dead_total` of them have no row: they were dropped, or their rows
+    were refused and left out (`refused_total`).
     """
 
     export: str
@@ -33,6 +34,25 @@ class Watermark(msgspec.Struct, frozen=True):
     end: int
     events_total: int
     dead_total: int
+    refused_total: int = 0
+
+
+class RefusedRow(msgspec.Struct, frozen=True):
+    """A row that a load left out, as the destination remembers it until somebody is told.
+
+    It was number `row`, from 1, of the `rows` of the slice [begin, end). `content` is the row as JSON: its values by
+    their columns; or the values alone, if there are more or fewer than columns.
+    """
+
+    export: str
+    log_id: str
+    partition: int
+    begin: int
+    end: int
+    rows: int
+    row: int
+    reason: str
+    content: str
 
 
 class LoadSlice(msgspec.Struct, frozen=True):
@@ -45,6 +65,7 @@ class LoadSlice(msgspec.Struct, frozen=True):
     log_id: str
     partition: int
     previous: int | None
+    begin: int
     end: int
     events: int
     events_total: int
@@ -53,20 +74,25 @@ class LoadSlice(msgspec.Struct, frozen=True):
 
 
 class Load(msgspec.Struct, frozen=True):
-    """One file, under the token of its mapping. `dropped`: load it without its rows; its events are dead."""
+    """One file, under the token of its mapping. `dropped`: load it without its rows; its events are dead.
+
+    `split`: load it without the rows that the destination refuses, one by one; they are remembered.
+    """
 
     export: str
     mapping: Mapping
     token: ExportToken
     slices: Sequence[LoadSlice]
     dropped: bool = False
+    split: bool = False
 
 
 class Loaded(msgspec.Struct, frozen=True):
     """What one load did. Slices that were there before (a repeat) count as skipped and change nothing.
 
-    `table_made`: it had to make the table, so somebody has dropped the one that was prepared. Of documents, `rows` are
-    those stored; further ones were `rejected`, are `waiting` for their version, or have an `outdated` one.
+    `refused` rows were left out. `table_made`: it had to make the table, so somebody has dropped the prepared one. Of
+    documents, `rows` are those stored; further ones were `rejected`, are `waiting` for their version, or have an
+    `outdated` one.
     """
 
     rows: int
@@ -76,6 +102,7 @@ class Loaded(msgspec.Struct, frozen=True):
     rejected: int = 0
     waiting: int = 0
     outdated: int = 0
+    refused: int = 0
 
 
 class Destination(Protocol):
@@ -98,6 +125,9 @@ class Destination(Protocol):
         prepared, and without `incremental` emptied. Rows are appended, or with a primary key upserted, the later row
         winning. Documents go to the tables that they name, see docs/decisions/0013. Of two loaders of one file one
         loads it and the other skips it.
+        If the file is split, the rows that the destination refuses are left out: each is remembered (see `refused`) and
+        counted as dead by its watermark, in the same transaction. Raises Rejected if they are too many. A file of
+        documents is never split: what is rejected of it goes to a table of theirs.
         Raises Rejected (also for a broken chain, and for a table outside the token's bucket), Retryable, or what
         `open_rows` raises; then nothing has changed, unless the answer to the commit was lost: a repeat finds out.
         """
@@ -105,8 +135,17 @@ class Destination(Protocol):
     def watermarks(self, exports: Iterable[str] | None = None) -> list[Watermark]:
         """Of these exports (uids), or of all. Raises Retryable or Rejected."""
 
+    def refused(self, export: str) -> list[RefusedRow]:
+        """The rows that are remembered of an export, by log, partition, slice, number. Raises Retryable or Rejected."""
+
+    def forget_refused(self, rows: Iterable[RefusedRow]) -> None:
+        """Somebody was told of these; repeatable. Raises Retryable or Rejected."""
+
+    def exports(self) -> set[str]:
+        """Every export (uid) of which anything is remembered. Raises Retryable or Rejected."""
+
     def forget(self, export: str) -> None:
-        """Remove a deleted export's watermarks; repeatable. Its table stays. Raises Retryable or Rejected."""
+        """Remove what is remembered of a deleted export; repeatable. Its table stays. Raises Retryable or Rejected."""
 
     def close(self) -> None:
         """Give back what is held."""

@@ -4,21 +4,23 @@ The table of `in.c-shop.orders` is `"in.c-shop"."orders"`; its columns are text.
 schema `_forebay`, which no export can name.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, LiteralString
 
+import msgspec
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from app.destinations.base import Capabilities, Load, Loaded, LoadSlice, Watermark
+from app.destinations.base import Capabilities, Load, Loaded, LoadSlice, RefusedRow, Row, Watermark
 from app.destinations.documents.loading import load_slices
 from app.destinations.postgresql_documents import SETUP as DOCUMENTS_SETUP
 from app.destinations.postgresql_documents import PostgresqlDocuments, standing_tables
-from app.destinations.postgresql_errors import words
+from app.destinations.postgresql_errors import ABOUT_VALUES, words
 from app.destinations.postgresql_roles import Roles
-from app.destinations.rules import LoadPlan, check_table, plan_load
+from app.destinations.refusals import Refusals, RowsRefused, write_what_fits
+from app.destinations.rules import check_table, count_refused, plan_load
 from app.errors import LoadFailed, Rejected, Retryable, SettingInvalid
 from app.model.mapping import Mapping, MappingKind
 
@@ -46,14 +48,38 @@ CREATE TABLE IF NOT EXISTS _forebay.watermarks (
     dead_total bigint NOT NULL,
     PRIMARY KEY (export, log_id, partition)
 );
+ALTER TABLE _forebay.watermarks ADD COLUMN IF NOT EXISTS refused_total bigint NOT NULL DEFAULT 0;
+CREATE TABLE IF NOT EXISTS _forebay.refused (
+    export text NOT NULL,
+    log_id text NOT NULL,
+    partition integer NOT NULL,
+    "begin" bigint NOT NULL,
+    "end" bigint NOT NULL,
+    rows bigint NOT NULL,
+    "row" bigint NOT NULL,
+    reason text NOT NULL,
+    content text NOT NULL,
+    PRIMARY KEY (export, log_id, partition, "begin", "row")
+);
 """
 _READ_WATERMARKS: LiteralString = (
-    'SELECT export, log_id, partition, "end", events_total, dead_total FROM _forebay.watermarks'
+    'SELECT export, log_id, partition, "end", events_total, dead_total, refused_total FROM _forebay.watermarks'
 )
 _STORE_WATERMARK: LiteralString = """
-INSERT INTO _forebay.watermarks VALUES (%s, %s, %s, %s, %s, %s)
+INSERT INTO _forebay.watermarks (export, log_id, partition, "end", events_total, dead_total, refused_total)
+VALUES (%s, %s, %s, %s, %s, %s, %s)
 ON CONFLICT (export, log_id, partition) DO UPDATE
-SET "end" = excluded."end", events_total = excluded.events_total, dead_total = excluded.dead_total
+SET "end" = excluded."end", events_total = excluded.events_total, dead_total = excluded.dead_total,
+    refused_total = excluded.refused_total
+"""
+_READ_REFUSED: LiteralString = """
+SELECT export, log_id, partition, "begin", "end", rows, "row", reason, content FROM _forebay.refused
+WHERE export = %s ORDER BY log_id, partition, "begin", "row"
+"""
+_STORE_REFUSED: LiteralString = "INSERT INTO _forebay.refused VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)"
+_FORGET_REFUSED: LiteralString = """
+DELETE FROM _forebay.refused
+WHERE export = %s AND log_id = %s AND partition = %s AND "begin" = %s AND "row" = %s
 """
 _LOCK_DDL: LiteralString = "SELECT pg_advisory_xact_lock(hashtextextended('forebay: tables', 0))"
 _TRY_LOCK_EXPORT: LiteralString = "SELECT pg_try_advisory_xact_lock(hashtextextended('forebay: export ' || %s, 0))"
@@ -99,6 +125,7 @@ _RETRY_AFTER_S = {  # by SQLSTATE, whole or its class
     "57": 1.0,  # operator intervention: shutdown, cancel, starting up
     "58": 10.0,  # the server's system
 }
+_ABOUT_ROWS = (*ABOUT_VALUES, "44", "P0")  # and check options of views, exceptions of triggers
 _COPY_LINE = ", line "
 
 
@@ -151,7 +178,7 @@ class Postgresql:
         with self._transaction() as connection:
             self._lock(connection, load.export)
             plan = plan_load(load, _read_watermarks(connection, load.export))
-            _store_watermarks(connection, plan)
+            _store_watermarks(connection, plan.watermarks)
             rows = 0
             if documents and plan.slices and not load.dropped:
                 schema = load.mapping.table_id.schema
@@ -159,10 +186,15 @@ class Postgresql:
                 loaded = load_slices(tables, load, plan)
                 self._known_roles().take_on(load.token)  # what is left to do at the commit is triggers'
                 return loaded
+            refusals = Refusals(load.export, load.mapping)
             if plan.slices and not load.dropped:
                 self._known_roles().take_on(load.token)
-                rows = _write_rows(connection, load.mapping, plan.slices)
-        return Loaded(rows, len(plan.slices), plan.skipped, table_made=made)
+                rows = _write_rows(connection, load.mapping, plan.slices, refusals if load.split else None)
+            if refusals.rows:
+                self._known_roles().give_back()
+                _store_watermarks(connection, count_refused(plan.watermarks, refusals.rows))
+                _store_refused(connection, refusals.rows)
+        return Loaded(rows, len(plan.slices), plan.skipped, table_made=made, refused=len(refusals.rows))
 
     def _prepare_documents(self, connection: psycopg.Connection[tuple[object, ...]], load: Load) -> None:
         """The schema, and the token's rights on what is in it; loads make their tables themselves."""
@@ -178,10 +210,28 @@ class Postgresql:
                 return _read_watermarks(connection)
             return [mark for export in exports for mark in _read_watermarks(connection, export)]
 
+    def refused(self, export: str) -> list[RefusedRow]:
+        """See Destination."""
+        with self._transaction() as connection:
+            return [RefusedRow(*fields) for fields in connection.execute(_READ_REFUSED, (export,))]  # type: ignore[arg-type]
+
+    def forget_refused(self, rows: Iterable[RefusedRow]) -> None:
+        """See Destination."""
+        places = [(row.export, row.log_id, row.partition, row.begin, row.row) for row in rows]
+        with self._transaction() as connection, connection.cursor() as cursor:
+            cursor.executemany(_FORGET_REFUSED, places)
+
+    def exports(self) -> set[str]:
+        """See Destination. Who has a refused row has a watermark; who has never loaded may have a role."""
+        with self._transaction() as connection:
+            marks = _read_watermarks(connection)
+            return {mark.export for mark in marks} | self._known_roles().exports()
+
     def forget(self, export: str) -> None:
         """See Destination."""
         with self._transaction() as connection:
             connection.execute("DELETE FROM _forebay.watermarks WHERE export = %s", (export,))
+            connection.execute("DELETE FROM _forebay.refused WHERE export = %s", (export,))
             connection.execute(_LOCK_DDL)
             self._known_roles().drop(export)
 
@@ -217,7 +267,7 @@ class Postgresql:
             parameters: dict[str, Any] = {**ours, "options": options, "client_encoding": "UTF8"}
             connection = psycopg.connect(self._url, autocommit=True, **parameters)
             self._connection = connection
-            if connection.execute("SELECT to_regclass('_forebay.waiting')").fetchone() == (None,):
+            if connection.execute("SELECT to_regclass('_forebay.refused')").fetchone() == (None,):
                 with connection.transaction():
                     connection.execute(_LOCK_DDL)
                     _create_schema(connection, "_forebay")
@@ -263,13 +313,14 @@ def _read_watermarks(connection: psycopg.Connection[tuple[object, ...]], export:
     return [Watermark(*fields) for fields in cursor]  # type: ignore[arg-type]
 
 
-def _store_watermarks(connection: psycopg.Connection[tuple[object, ...]], plan: LoadPlan) -> None:
-    fields = [
-        (mark.export, mark.log_id, mark.partition, mark.end, mark.events_total, mark.dead_total)
-        for mark in plan.watermarks
-    ]
+def _store_watermarks(connection: psycopg.Connection[tuple[object, ...]], marks: Iterable[Watermark]) -> None:
     with connection.cursor() as cursor:
-        cursor.executemany(_STORE_WATERMARK, fields)
+        cursor.executemany(_STORE_WATERMARK, map(msgspec.structs.astuple, marks))
+
+
+def _store_refused(connection: psycopg.Connection[tuple[object, ...]], rows: Iterable[RefusedRow]) -> None:
+    with connection.cursor() as cursor:
+        cursor.executemany(_STORE_REFUSED, map(msgspec.structs.astuple, rows))
 
 
 # tables
@@ -341,10 +392,16 @@ def _names(names: Iterable[str]) -> sql.Composed:
 
 
 def _write_rows(
-    connection: psycopg.Connection[tuple[object, ...]], mapping: Mapping, slices: Sequence[LoadSlice]
+    connection: psycopg.Connection[tuple[object, ...]],
+    mapping: Mapping,
+    slices: Sequence[LoadSlice],
+    refusals: Refusals | None,
 ) -> int:
     if not mapping.incremental:
         connection.execute(sql.SQL("DELETE FROM {}").format(_table(mapping)))  # TRUNCATE would shut readers out
+    if refusals is not None:
+        write = _writer_of_some(connection, mapping)
+        return sum(write_what_fits(part, refusals, write) for part in slices)
     if not mapping.primary_key:
         return sum(_copy(connection, _table(mapping), mapping, part) for part in slices)
     return _merge(connection, mapping, slices)
@@ -366,7 +423,18 @@ def _copy(
 
 def _merge(connection: psycopg.Connection[tuple[object, ...]], mapping: Mapping, slices: Sequence[LoadSlice]) -> int:
     """Through a table of this transaction's own: of rows with one key the last wins."""
-    stage = sql.Identifier("pg_temp", "_forebay_stage")
+    number = _make_stage(connection, mapping)
+    copied = [_copy(connection, _STAGE, mapping, part) for part in slices]
+    _check_keys(connection, mapping, slices, copied, number)
+    connection.execute(_merge_statement(mapping, _STAGE, number))
+    return sum(copied)
+
+
+_STAGE = sql.Identifier("pg_temp", "_forebay_stage")
+
+
+def _make_stage(connection: psycopg.Connection[tuple[object, ...]], mapping: Mapping) -> sql.Identifier:
+    """Make the table; the name of the column that numbers its rows."""
     number = sql.Identifier(_unused_name(mapping.column_names))
     connection.execute(
         sql.SQL("CREATE TEMPORARY TABLE {} (LIKE {}, {} bigint GENERATED ALWAYS AS IDENTITY) ON COMMIT DROP").format(
@@ -375,11 +443,8 @@ def _merge(connection: psycopg.Connection[tuple[object, ...]], mapping: Mapping,
     )
     for name in mapping.primary_key:
         drop = sql.SQL("ALTER TABLE {} ALTER COLUMN {} DROP NOT NULL")
-        connection.execute(drop.format(stage, sql.Identifier(name)))
-    copied = [_copy(connection, stage, mapping, part) for part in slices]
-    _check_keys(connection, mapping, slices, copied, number)
-    connection.execute(_merge_statement(mapping, stage, number))
-    return sum(copied)
+        connection.execute(drop.format(_STAGE, sql.Identifier(name)))
+    return number
 
 
 def _check_keys(
@@ -423,6 +488,57 @@ def _merge_statement(mapping: Mapping, stage: sql.Identifier, number: sql.Identi
 def _unused_name(names: Iterable[str]) -> str:
     taken = set(names)
     return next(name for count in range(len(taken) + 1) if (name := f"_row_{count}") not in taken)
+
+
+# files that are split
+
+
+def _writer_of_some(
+    connection: psycopg.Connection[tuple[object, ...]], mapping: Mapping
+) -> Callable[[Sequence[Row]], None]:
+    """What writes some rows, all or none: see `write_what_fits`."""
+    connection.execute("SET CONSTRAINTS ALL IMMEDIATE")  # so that each is judged with its rows, and not at the commit
+    number = _make_stage(connection, mapping) if mapping.primary_key else None
+
+    def write(rows: Sequence[Row]) -> None:
+        sent = _Sent(rows)
+        try:
+            with connection.transaction():
+                _copy_some(connection, _table(mapping) if number is None else _STAGE, mapping, sent)
+                if number is not None:
+                    connection.execute(_merge_statement(mapping, _STAGE, number))
+                    connection.execute(sql.SQL("TRUNCATE {}").format(_STAGE))
+        except psycopg.Error as error:
+            if error.sqlstate is None and isinstance(error, psycopg.DataError):  # psycopg itself does not send it
+                raise RowsRefused(str(error), sent.count - 1) from error
+            if (error.sqlstate or "")[:2] not in _ABOUT_ROWS:
+                raise
+            line = _line(error.diag.context or "")  # of rows sent as text each has one line
+            raise RowsRefused(words(error), None if line is None else line - 1) from error
+
+    return write
+
+
+class _Sent:
+    """Rows on their way to the server; how many have gone."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self._rows = rows
+        self.count = 0
+
+    def __iter__(self) -> Iterator[Row]:
+        for row in self._rows:
+            self.count += 1
+            yield row
+
+
+def _copy_some(
+    connection: psycopg.Connection[tuple[object, ...]], into: sql.Identifier, mapping: Mapping, rows: Iterable[Row]
+) -> None:
+    statement = sql.SQL("COPY {} ({}) FROM STDIN").format(into, _names(mapping.column_names))
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        for row in rows:
+            copy.write_row(row)
 
 
 # rows that are refused

@@ -30,6 +30,11 @@ WHERE rolname LIKE 'forebay\\_export\\_%%' AND said.description LIKE '%%, export
 """
 _GRANT_ROWS: LiteralString = "GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE {} TO {}"
 _SCHEMA = 0  # in the place of a table's oid
+_OF = ", export "
+_ALL: LiteralString = """
+SELECT rolname, said.description FROM pg_roles JOIN pg_shdescription AS said ON said.objoid = pg_roles.oid
+WHERE rolname LIKE 'forebay\\_export\\_%' AND said.description LIKE '%, export %'
+"""
 _DATABASE: LiteralString = "SELECT current_database()"
 
 
@@ -39,6 +44,7 @@ class Roles:
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self._connection = connection
         self._ready: set[tuple[str, int]] = set()  # tokens, with a table's oid or _SCHEMA
+        self._staying: set[str] = set()
         row = connection.execute(_MAY_CREATE).fetchone()
         self._may_create = bool(row and row[0])
         if not self._may_create:
@@ -102,6 +108,13 @@ class Roles:
         if self._may_create:
             self._run("RESET ROLE")
 
+    def exports(self) -> set[str]:
+        """The exports (uids) that have a role; but not those whose role cannot be dropped."""
+        if not self._may_create:
+            return set()
+        found = self._connection.execute(_ALL).fetchall()
+        return {str(said).rpartition(_OF)[2] for name, said in found if name not in self._staying}
+
     def drop(self, export: str) -> None:
         """Remove the roles of an export that was deleted. In a transaction."""
         if self._may_create:
@@ -114,6 +127,7 @@ class Roles:
                     self._run("DROP OWNED BY {0}; DROP ROLE {0}", sql.Identifier(str(name)))
                 self._ready = {(token, table) for token, table in self._ready if PREFIX + token != name}
             except (psycopg.errors.DependentObjectsStillExist, psycopg.errors.InsufficientPrivilege) as error:
+                self._staying.add(str(name))
                 logger.warning("the role %s stays: %s", name, error.diag.message_primary)
 
     def _database(self) -> str:

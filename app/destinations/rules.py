@@ -1,11 +1,12 @@
 """What every destination decides the same way: which slices of a file are left to load, and whether a table fits."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from app.destinations.base import Load, LoadSlice, Watermark
+from app.destinations.base import Load, LoadSlice, RefusedRow, Watermark
 from app.errors import Rejected
 from app.model.export_token import ExportToken
 from app.model.mapping import Mapping
@@ -42,6 +43,19 @@ def plan_load(load: Load, standing: Iterable[Watermark]) -> LoadPlan:
     return LoadPlan(tuple(left), tuple(moved.values()), len(load.slices) - len(left))
 
 
+def count_refused(watermarks: Iterable[Watermark], refused: Iterable[RefusedRow]) -> tuple[Watermark, ...]:
+    """The watermarks of a load that left these rows out."""
+    counts = Counter((row.log_id, row.partition) for row in refused)
+    return tuple(
+        msgspec.structs.replace(
+            mark,
+            dead_total=mark.dead_total + counts[mark.log_id, mark.partition],
+            refused_total=mark.refused_total + counts[mark.log_id, mark.partition],
+        )
+        for mark in watermarks
+    )
+
+
 def out_of_scope(token: ExportToken, table: str) -> Rejected:
     """A load would write what its token does not open."""
     return Rejected(f'the token "{token.description}" opens the bucket "{token.bucket}", and not "{table}"')
@@ -61,6 +75,7 @@ def _moved(load: Load, part: LoadSlice, before: Watermark | None) -> Watermark:
         end=part.end,
         events_total=part.events_total,
         dead_total=(before.dead_total if before else 0) + (part.events if load.dropped else 0),
+        refused_total=before.refused_total if before else 0,
     )
 
 

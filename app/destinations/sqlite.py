@@ -7,13 +7,17 @@ The table of `in.c-shop.orders` is called `"in.c-shop.orders"`; its columns are 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from string import ascii_lowercase, ascii_uppercase
 from time import sleep
 
-from app.destinations.base import Capabilities, Load, Loaded, LoadSlice, Row, Watermark
+import msgspec
+
+from app.destinations.base import Capabilities, Load, Loaded, LoadSlice, RefusedRow, Row, Watermark
 from app.destinations.documents.loading import load_slices
-from app.destinations.rules import check_table, out_of_scope, plan_load
+from app.destinations.refusals import Refusals, RowsRefused, write_what_fits
+from app.destinations.rules import check_table, count_refused, out_of_scope, plan_load
 from app.destinations.sqlite_documents import SETUP as DOCUMENTS_SETUP
 from app.destinations.sqlite_documents import SqliteDocuments
 from app.destinations.sqlite_scope import Scope
@@ -39,11 +43,36 @@ CREATE TABLE IF NOT EXISTS _forebay_watermarks (
     "end" INTEGER NOT NULL,
     events_total INTEGER NOT NULL,
     dead_total INTEGER NOT NULL,
+    refused_total INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (export, log_id, "partition")
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS _forebay_refused (
+    export TEXT NOT NULL,
+    log_id TEXT NOT NULL,
+    "partition" INTEGER NOT NULL,
+    "begin" INTEGER NOT NULL,
+    "end" INTEGER NOT NULL,
+    "rows" INTEGER NOT NULL,
+    "row" INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    content TEXT NOT NULL,
+    PRIMARY KEY (export, log_id, "partition", "begin", "row")
+);
 {DOCUMENTS_SETUP}"""
-_READ_WATERMARKS = 'SELECT export, log_id, "partition", "end", events_total, dead_total FROM _forebay_watermarks'
-_STORE_WATERMARK = "INSERT OR REPLACE INTO _forebay_watermarks VALUES (?, ?, ?, ?, ?, ?)"
+_COUNTS_REFUSED = "SELECT count(*) FROM pragma_table_info('_forebay_watermarks') WHERE name = 'refused_total'"
+_COUNT_REFUSED = "ALTER TABLE _forebay_watermarks ADD COLUMN refused_total INTEGER NOT NULL DEFAULT 0"
+_READ_WATERMARKS = (
+    'SELECT export, log_id, "partition", "end", events_total, dead_total, refused_total FROM _forebay_watermarks'
+)
+_STORE_WATERMARK = "INSERT OR REPLACE INTO _forebay_watermarks VALUES (?, ?, ?, ?, ?, ?, ?)"
+_READ_REFUSED = """
+SELECT export, log_id, "partition", "begin", "end", "rows", "row", reason, content FROM _forebay_refused
+WHERE export = ? ORDER BY log_id, "partition", "begin", "row"
+"""
+_STORE_REFUSED = "INSERT OR REPLACE INTO _forebay_refused VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_FORGET_REFUSED = """
+DELETE FROM _forebay_refused WHERE export = ? AND log_id = ? AND "partition" = ? AND "begin" = ? AND "row" = ?
+"""
 
 _RETRY_AFTER_S = {
     sqlite3.SQLITE_BUSY: 1.0,
@@ -103,10 +132,14 @@ class Sqlite:
             rows, made = 0, False
             if documents and plan.slices and not load.dropped:
                 return load_slices(SqliteDocuments(connection, load.mapping.table_id.schema), load, plan)
+            refusals = Refusals(load.export, load.mapping)
             if plan.slices and not load.dropped:
                 made = _create_table(connection, load.mapping)
-                rows = _write_rows(connection, load.mapping, plan.slices)
-        return Loaded(rows, len(plan.slices), plan.skipped, table_made=made)
+                rows = _write_rows(connection, load.mapping, plan.slices, refusals if load.split else None)
+            if refusals.rows:
+                connection.executemany(_STORE_WATERMARK, map(_fields, count_refused(plan.watermarks, refusals.rows)))
+                connection.executemany(_STORE_REFUSED, map(msgspec.structs.astuple, refusals.rows))
+        return Loaded(rows, len(plan.slices), plan.skipped, table_made=made, refused=len(refusals.rows))
 
     def watermarks(self, exports: Iterable[str] | None = None) -> list[Watermark]:
         """See Destination."""
@@ -115,10 +148,26 @@ class Sqlite:
                 return _read_watermarks(connection)
             return [mark for export in exports for mark in _read_watermarks(connection, export)]
 
+    def refused(self, export: str) -> list[RefusedRow]:
+        """See Destination."""
+        with self._session() as connection:
+            return [RefusedRow(*fields) for fields in connection.execute(_READ_REFUSED, (export,))]
+
+    def forget_refused(self, rows: Iterable[RefusedRow]) -> None:
+        """See Destination."""
+        places = [(row.export, row.log_id, row.partition, row.begin, row.row) for row in rows]
+        with self._transaction() as connection:
+            connection.executemany(_FORGET_REFUSED, places)
+
+    def exports(self) -> set[str]:
+        """See Destination. Who has a refused row has a watermark."""
+        return {mark.export for mark in self.watermarks()}
+
     def forget(self, export: str) -> None:
         """See Destination."""
         with self._transaction() as connection:
             connection.execute("DELETE FROM _forebay_watermarks WHERE export = ?", (export,))
+            connection.execute("DELETE FROM _forebay_refused WHERE export = ?", (export,))
 
     def close(self) -> None:
         """See Destination. What was not committed is rolled back."""
@@ -197,6 +246,11 @@ def _set_up(connection: sqlite3.Connection, busy_s: float) -> None:
                 raise
         sleep(busy_s / _SETUP_ATTEMPTS)
     connection.execute(f"PRAGMA busy_timeout={int(busy_s * 1000)}")
+    if connection.execute(_COUNTS_REFUSED).fetchone() == (0,):  # the file is an older version's
+        connection.execute("BEGIN IMMEDIATE")
+        if connection.execute(_COUNTS_REFUSED).fetchone() == (0,):
+            connection.execute(_COUNT_REFUSED)
+        connection.execute("COMMIT")
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
@@ -213,8 +267,8 @@ def _read_watermarks(connection: sqlite3.Connection, export: str | None = None) 
     return [Watermark(*fields) for fields in connection.execute(f"{_READ_WATERMARKS} WHERE export = ?", (export,))]
 
 
-def _fields(mark: Watermark) -> tuple[str, str, int, int, int, int]:
-    return mark.export, mark.log_id, mark.partition, mark.end, mark.events_total, mark.dead_total
+def _fields(mark: Watermark) -> tuple[object, ...]:
+    return msgspec.structs.astuple(mark)
 
 
 def _create_table(connection: sqlite3.Connection, mapping: Mapping) -> bool:
@@ -289,10 +343,15 @@ def _quoted(*names: str) -> str:
     return ", ".join('"' + name.replace('"', '""') + '"' for name in names)
 
 
-def _write_rows(connection: sqlite3.Connection, mapping: Mapping, slices: Sequence[LoadSlice]) -> int:
+def _write_rows(
+    connection: sqlite3.Connection, mapping: Mapping, slices: Sequence[LoadSlice], refusals: Refusals | None
+) -> int:
     if not mapping.incremental:
         connection.execute(f"DELETE FROM {_quoted(str(mapping.table_id))}")  # noqa: S608 -- quoted
     statement = _insert_statement(mapping)
+    if refusals is not None:
+        write = partial(_write_or_refuse, connection, statement)
+        return sum(write_what_fits(part, refusals, write) for part in slices)
     return sum(_write_slice(connection, statement, part, len(mapping.columns)) for part in slices)
 
 
@@ -303,6 +362,28 @@ def _write_slice(connection: sqlite3.Connection, statement: str, part: LoadSlice
     except (sqlite3.IntegrityError, sqlite3.DataError, UnicodeEncodeError) as error:
         raise Rejected(f"{rows.place}: {error}") from error
     return rows.count
+
+
+def _write_or_refuse(connection: sqlite3.Connection, statement: str, rows: Sequence[Row]) -> None:
+    """All of the rows, or none: see `write_what_fits`."""
+    sent = 0
+
+    def each() -> Iterator[Row]:
+        nonlocal sent
+        for row in rows:
+            sent += 1
+            yield row
+
+    connection.execute("SAVEPOINT forebay_rows")
+    try:
+        connection.executemany(statement, each())
+    except (sqlite3.IntegrityError, sqlite3.DataError, UnicodeEncodeError) as error:
+        if not connection.in_transaction:
+            raise Rejected(f"the file cannot be split: a trigger or a constraint ends its load ({error})") from error
+        connection.execute("ROLLBACK TO forebay_rows")
+        connection.execute("RELEASE forebay_rows")
+        raise RowsRefused(str(error), sent - 1) from error
+    connection.execute("RELEASE forebay_rows")
 
 
 class _CountedRows:

@@ -5,6 +5,7 @@ import sqlite3
 from app.model.export_token import ExportToken
 
 WATERMARKS = "_forebay_watermarks"
+REFUSED = "_forebay_refused"
 DOCUMENTS, WAITING = "_forebay_documents", "_forebay_waiting"
 _SCHEMA = "sqlite_master"  # CREATE TABLE writes there; SQLite itself lets no statement name it
 
@@ -31,7 +32,7 @@ class Scope:
     def __init__(self, token: ExportToken, *, documents: bool = False) -> None:
         self._prefix = f"{token.bucket}."
         self._documents = documents
-        self._books = {WATERMARKS, DOCUMENTS, WAITING} if documents else {WATERMARKS}
+        self._books = {WATERMARKS, DOCUMENTS, WAITING} if documents else {WATERMARKS, REFUSED}
         self.denied: str | None = None
 
     def __call__(

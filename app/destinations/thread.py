@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from app.destinations.base import Destination, Load, Loaded, Watermark
+from app.destinations.base import Destination, Load, Loaded, RefusedRow, Watermark
 from app.model.mapping import Mapping
 
 T = TypeVar("T")
@@ -29,6 +29,18 @@ class DestinationThread:
     async def watermarks(self, exports: Iterable[str] | None = None) -> list[Watermark]:
         """See `Destination.watermarks`."""
         return await self._call(self._destination.watermarks, exports)
+
+    async def refused(self, export: str) -> list[RefusedRow]:
+        """See `Destination.refused`."""
+        return await self._call(self._destination.refused, export)
+
+    async def forget_refused(self, rows: Iterable[RefusedRow]) -> None:
+        """See `Destination.forget_refused`."""
+        await self._call(self._destination.forget_refused, rows)
+
+    async def exports(self) -> set[str]:
+        """See `Destination.exports`."""
+        return await self._call(self._destination.exports)
 
     async def forget(self, export: str) -> None:
         """See `Destination.forget`."""

@@ -7,8 +7,22 @@ import msgspec
 from app.model.event import Event, EventIds, Position, Replay
 
 
-class DeadLetter(msgspec.Struct, frozen=True):
-    """One event that is dead for one export; its position is its name."""
+class RefusedRowAt(msgspec.Struct, frozen=True):
+    """Which row of an export the destination refused: its number in the slice that begins at `begin`.
+
+    With `event_lost` the log had the event no more: the letter's event has the row as its body, and cannot come again.
+    """
+
+    begin: int
+    row: int
+    event_lost: bool = False
+
+
+class DeadLetter(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One event that is dead for one export; its position is its name.
+
+    `refused_row` says that it was mapped, and that it is the destination that did not take its row.
+    """
 
     export: str
     log_id: str
@@ -17,6 +31,7 @@ class DeadLetter(msgspec.Struct, frozen=True):
     index: int
     reason: str
     event: Event
+    refused_row: RefusedRowAt | None = None
 
     @property
     def position(self) -> Position:
@@ -26,12 +41,17 @@ class DeadLetter(msgspec.Struct, frozen=True):
     @property
     def id(self) -> str:
         """Its name among those of its export."""
-        return "-".join(map(str, self.position))
+        return "-".join(map(str, self.position)) + ("-row" if self.event_lost else "")
 
     @property
     def key(self) -> str:
         """Unique among all dead letters."""
-        return f"{self.export}/{self.position}"
+        return f"{self.export}/{self.position}" + ("/row" if self.event_lost else "")
+
+    @property
+    def event_lost(self) -> bool:
+        """Whether it has no event that could come again, but the row that was refused."""
+        return self.refused_row is not None and self.refused_row.event_lost
 
     @property
     def event_id(self) -> str:

@@ -64,7 +64,8 @@ class File(msgspec.Struct, frozen=True, tag="file"):
 class FileOutcome(msgspec.Struct, frozen=True, tag="outcome", omit_defaults=True):
     """What became of a file: its state since `at_us`, with the error and the next attempt of a failed one.
 
-    `rejected_since_us` is when the destination first refused it: from then on its retention counts.
+    `rejected_since_us` is when the destination first refused it: from then on its retention counts. `refused_rows` of a
+    file that was split are dead letters.
     """
 
     id: str
@@ -75,6 +76,7 @@ class FileOutcome(msgspec.Struct, frozen=True, tag="outcome", omit_defaults=True
     error: str = ""
     retry_at_us: int = 0
     rejected_since_us: int = 0
+    refused_rows: int = 0
 
 
 class RetryFile(msgspec.Struct, frozen=True, tag="retry"):
@@ -85,7 +87,18 @@ class RetryFile(msgspec.Struct, frozen=True, tag="retry"):
     at_us: int
 
 
-FileRecord = File | FileOutcome | RetryFile
+class SplitFile(msgspec.Struct, frozen=True, tag="split"):
+    """Somebody wants a failed file to be loaded at `at_us`, and the rows that the destination refuses to be left out.
+
+    That holds until the file is loaded or dropped.
+    """
+
+    id: str
+    export: str
+    at_us: int
+
+
+FileRecord = File | FileOutcome | RetryFile | SplitFile
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[FileRecord] = msgspec.json.Decoder(FileRecord)

@@ -6,7 +6,10 @@ from app.model.file import File, FileOutcome, FileState, FlushReason
 
 
 class FileStatus(msgspec.Struct, frozen=True):
-    """One file, as people see it. One that is still opened has no id, no reason and no time of closing."""
+    """One file, as people see it. One that is still opened has no id, no reason and no time of closing.
+
+    `splitting`: it is to be loaded without the rows that the destination refuses; `refused_rows` were left out.
+    """
 
     id: str
     export: str
@@ -21,6 +24,8 @@ class FileStatus(msgspec.Struct, frozen=True):
     attempts: int = 0
     error: str = ""
     retry_at_us: int = 0
+    splitting: bool = False
+    refused_rows: int = 0
 
     @classmethod
     def of(cls, file: File) -> "FileStatus":
@@ -47,4 +52,6 @@ class FileStatus(msgspec.Struct, frozen=True):
             attempts=outcome.attempts,
             error=outcome.error,
             retry_at_us=outcome.retry_at_us,
+            splitting=self.splitting and outcome.state is FileState.FAILED,
+            refused_rows=outcome.refused_rows,
         )

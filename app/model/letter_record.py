@@ -38,13 +38,18 @@ class LettersReplayed(msgspec.Struct, frozen=True, tag="letters-replayed"):
 
 
 class ToldUntil(msgspec.Struct, frozen=True, array_like=True):
-    """The last letter that was told of one export, in one life of one partition of the events."""
+    """The last letter that was told of one export, in one life of one partition of the events.
+
+    Letters of `refused` rows are told when their file is loaded, so they are a chain of their own: `offset` and `index`
+    are then where the slice begins, and the row's number in it.
+    """
 
     export: str
     log_id: str
     partition: int
     offset: int
     index: int
+    refused: bool = False
 
 
 class LettersTold(msgspec.Struct, frozen=True, tag="letters-told"):

@@ -42,6 +42,8 @@ def _file(file: FileStatus) -> Json:
         "attempts": file.attempts,
         **{name: text for name, text in texts.items() if text},
         **{name: iso_ms(us) for name, us in times.items() if us},
+        **({"splitting": True} if file.splitting else {}),
+        **({"refusedRows": file.refused_rows} if file.refused_rows else {}),
     }
 
 
@@ -51,8 +53,11 @@ def encode_dead_letters(letters: Iterable[DeadLetter]) -> Json:
 
 
 def encode_dead_letter(letter: DeadLetter) -> Json:
-    """With the whole event."""
-    return {"id": letter.id, "reason": letter.reason, "event": _event(letter.event)}
+    """With the whole event; or with what there is of it."""
+    encoded: Json = {"id": letter.id, "reason": letter.reason, "event": _event(letter.event)}
+    if letter.event_lost:
+        encoded["eventLost"] = True
+    return encoded
 
 
 def _event(event: Event) -> Json:

@@ -153,6 +153,9 @@ class Files(Owned, Protocol):
     async def retry(self, export: Export, files: Sequence[FileStatus]) -> Sequence[FileStatus]:
         """Have these tried again now, and give them as they stand then; raises LogFull or LogFailed."""
 
+    async def split(self, export: Export, file: FileStatus) -> FileStatus:
+        """Have a failed file loaded now without the rows that the destination refuses; raises LogFull or LogFailed."""
+
 
 class DeadLetters(Protocol):
     """The events that exports could not map. Calls raise LogFailed; those that change something, LogFull too."""

@@ -18,6 +18,7 @@
     ├── FileNotFound            there is no such file among those that are listed
     ├── FileNotFailed           there is nothing to try again
     ├── DeadLetterNotFound      no such letter stands
+    ├── EventLost               a letter has no event that could come again
     ├── NumberMalformed         a number in the query is none
     ├── NumberOutOfRange        a number in the query is too small or too large
     └── Unexpected              a fault of ours, found in the log by the request's id
@@ -129,6 +130,10 @@ class FileNotFailed(Refusal):
 
 class DeadLetterNotFound(Refusal):
     """No such letter stands: discarded, replayed, or never there. The text is its id."""
+
+
+class EventLost(Refusal):
+    """The log has the letter's event no more, so it cannot come again; the text is the letter's id."""
 
 
 class NumberMalformed(Refusal):

@@ -10,7 +10,7 @@ from app.model.file_status import FileStatus
 from app.model.times import iso_ms
 from app.web.answers import answer_json, encode_dead_letter, encode_dead_letters, encode_files
 from app.web.doors import Doors, Owned
-from app.web.errors import DeadLetterNotFound, Elsewhere, FileNotFailed, FileNotFound
+from app.web.errors import DeadLetterNotFound, Elsewhere, EventLost, FileNotFailed, FileNotFound
 from app.web.paging import page_of
 
 
@@ -35,13 +35,23 @@ async def retry_files(doors: Doors, export: Export) -> web.Response:
 
 async def retry_file(doors: Doors, request: web.Request, export: Export) -> web.Response:
     """Have the one that the path names tried again."""
+    return await _retried(doors, export, [_failed_file(doors, request, export)])
+
+
+async def split_file(doors: Doors, request: web.Request, export: Export) -> web.Response:
+    """Have the one that the path names loaded without the rows that the destination refuses."""
+    file = await doors.files.split(export, _failed_file(doors, request, export))
+    return answer_json(202, encode_files([file]))
+
+
+def _failed_file(doors: Doors, request: web.Request, export: Export) -> FileStatus:
     file_id = request.match_info["file_id"]
     file = doors.files.find(here(doors.files, export), file_id)
     if file is None:
         raise FileNotFound(file_id)
     if file.state is not FileState.FAILED:
         raise FileNotFailed(file_id, file.state)
-    return await _retried(doors, export, [file])
+    return file
 
 
 async def _retried(doors: Doors, export: Export, files: Sequence[FileStatus]) -> web.Response:
@@ -73,6 +83,9 @@ async def get_dead_letter(doors: Doors, request: web.Request, export: Export) ->
 async def replay_dead_letter(doors: Doors, request: web.Request, export: Export) -> web.Response:
     """Let the one that the path names come again."""
     letter_id = request.match_info["dead_letter_id"]
+    letter = await doors.dead_letters.find(export, letter_id)
+    if letter is not None and letter.event_lost:
+        raise EventLost(letter_id)
     if not await doors.dead_letters.replay(export, letter_id):
         raise DeadLetterNotFound(letter_id)
     return answer_json(202, {"id": letter_id})

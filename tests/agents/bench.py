@@ -149,6 +149,7 @@ class Worker:
         self.acked: list[int] = []
         self.arrived: list[int] = []
         crash = CrashPoints("")
+        self.packs = PackReader(self.keeper.receivers, body_bytes_max=BODY_BYTES_MAX)
         self.mapping = MappingRoom(
             streams=self.streams,
             log=lambda: self.log,
@@ -158,7 +159,7 @@ class Worker:
             watermarks=self.loads.watermarks,
             arrived_until=self.arrived.append,
             open_index=lambda _partition: FakeClaimIndex(disk),
-            packs=PackReader(self.keeper.receivers, body_bytes_max=BODY_BYTES_MAX),
+            packs=self.packs,
             crash=crash,
         )
         self.buffering = BufferingRoom(self.streams, lambda: self.log, self.keeper, self.loads.watermarks, crash)
@@ -168,6 +169,7 @@ class Worker:
             keeper=self.keeper,
             destination=self.loads,
             staging=bench.staging,
+            packs=self.packs,
             crash=crash,
             failed_files_retention_s=bench.retention_s,
         )

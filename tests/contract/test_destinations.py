@@ -1,8 +1,9 @@
 """What every destination promises, run against each of them. A new one: add its place to PLACES."""
 
+import json
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from itertools import count, islice
@@ -15,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg import sql
 
+from app.destinations import refusals
 from app.destinations.base import Destination, Load, Loaded, LoadSlice, Row, Watermark
 from app.destinations.registry import open_destination
 from app.errors import LoadFailed, Rejected, StagingFailed
@@ -43,10 +45,13 @@ class SqlitePlace:
     def tables(self) -> set[str]:
         with closing(sqlite3.connect(self._path)) as connection:
             found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-            return {name for (name,) in found if not name.startswith("_forebay_")}
+            return {name for (name,) in found if not name.startswith(("_forebay_", "sqlite_"))}
 
-    def create(self, columns: Sequence[str], key: Sequence[str] = (), table_id: TableId = ORDERS) -> None:
+    def create(
+        self, columns: Sequence[str], key: Sequence[str] = (), table_id: TableId = ORDERS, constraint: str = ""
+    ) -> None:
         parts = [f'"{name}" TEXT' for name in columns] + ([f"PRIMARY KEY ({', '.join(key)})"] if key else [])
+        parts += [constraint] if constraint else []
         self._execute(f"CREATE TABLE {self._name(table_id)} ({', '.join(parts)})")
 
     def drop(self, table_id: TableId = ORDERS) -> None:
@@ -79,8 +84,11 @@ class PostgresqlPlace:
             found = connection.execute("SELECT schemaname || '.' || tablename FROM pg_tables WHERE schemaname ~ '^in'")
             return {name for (name,) in found if not name.startswith("information_schema")}
 
-    def create(self, columns: Sequence[str], key: Sequence[str] = (), table_id: TableId = ORDERS) -> None:
+    def create(
+        self, columns: Sequence[str], key: Sequence[str] = (), table_id: TableId = ORDERS, constraint: str = ""
+    ) -> None:
         parts = [f'"{name}" text' for name in columns] + ([f"PRIMARY KEY ({', '.join(key)})"] if key else [])
+        parts += [constraint] if constraint else []
         with psycopg.connect(self._url) as connection:
             connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{table_id.schema}"')
             connection.execute(sql.SQL(f"CREATE TABLE {{}} ({', '.join(parts)})").format(self._name(table_id)))
@@ -167,6 +175,7 @@ def a_slice(  # noqa: PLR0913 -- a slice's place has that many coordinates
         log_id=log_id,
         partition=partition,
         previous=after,
+        begin=after or 0,
         end=to,
         events=len(rows),
         events_total=len(rows) if total is None else total,
@@ -175,8 +184,14 @@ def a_slice(  # noqa: PLR0913 -- a slice's place has that many coordinates
     )
 
 
-def a_load(*slices: LoadSlice, mapping: Mapping = APPENDING, export: str = "export", dropped: bool = False) -> Load:
-    return Load(export, mapping, a_token(mapping.table_id.schema), slices, dropped)
+def a_load(
+    *slices: LoadSlice,
+    mapping: Mapping = APPENDING,
+    export: str = "export",
+    dropped: bool = False,
+    split: bool = False,
+) -> Load:
+    return Load(export, mapping, a_token(mapping.table_id.schema), slices, dropped, split)
 
 
 def a_token(bucket: str) -> ExportToken:
@@ -472,7 +487,7 @@ def test_a_dropped_file_moves_the_watermarks_and_counts_its_events_as_dead(place
     destination.load(a_load(a_slice(["1", "a"], total=1)))
     rows = Rows([["2", "b"], ["3", "c"]])
     dropped = a_load(
-        LoadSlice("log", 0, 10, 20, events=2, events_total=3, open_rows=rows, open_csv=tuple),
+        LoadSlice("log", 0, 10, 10, 20, events=2, events_total=3, open_rows=rows, open_csv=tuple),
         mapping=REPLACING,
         dropped=True,
     )
@@ -495,6 +510,121 @@ def test_a_dropped_file_of_a_broken_chain_is_rejected(place, destination):
     destination.prepare(APPENDING)
     with nothing_changes(place, destination), pytest.raises(Rejected):
         destination.load(a_load(a_slice(["1", "a"], after=5), dropped=True))
+
+
+# split files
+
+
+NO_POISON = "CHECK (body NOT LIKE 'poison%')"
+
+
+def poisoned(bad: Collection[int], count: int = 9, begin: int = 0) -> list[Row]:
+    return [[str(begin + n), "poison" if n in bad else "good"] for n in range(count)]
+
+
+@pytest.mark.parametrize("mapping", [APPENDING, UPSERTING, REPLACING])
+@pytest.mark.parametrize("bad", [[0], [8], [4], [3, 4, 5], [0, 2, 4, 6, 8], range(9)], ids=str)
+def test_a_split_file_loads_without_the_rows_that_are_refused(place, destination, mapping, bad):
+    place.create(["id", "body"], mapping.primary_key, constraint=NO_POISON)
+    destination.load(a_load(a_slice(["x", "old"]), mapping=mapping))
+    slices = [
+        a_slice(*poisoned(bad), after=10, to=20),
+        a_slice(*poisoned([], begin=20), partition=1),
+        a_slice(*poisoned([1], 2, begin=40), after=20, to=30, total=12),
+    ]
+    with nothing_changes(place, destination), pytest.raises(Rejected):
+        destination.load(a_load(*slices, mapping=mapping))
+    loaded = destination.load(a_load(*slices, mapping=mapping, split=True))
+    assert loaded == Loaded(rows=19 - len(bad), slices_loaded=3, slices_skipped=0, refused=len(bad) + 1)
+    before = [("x", "old")] if mapping is not REPLACING else []
+    rows = [*poisoned(bad), *poisoned([], begin=20), *poisoned([1], 2, begin=40)]
+    assert sorted(place.rows()) == sorted([*before, *(tuple(row) for row in rows if row[1] == "good")])
+    assert sorted(destination.watermarks(), key=lambda mark: mark.partition) == [
+        Watermark("export", "log", 0, 30, events_total=12, dead_total=len(bad) + 1, refused_total=len(bad) + 1),
+        Watermark("export", "log", 1, 10, events_total=9, dead_total=0),
+    ]
+    refused = destination.refused("export")
+    places = [(row.log_id, row.partition, row.begin, row.end, row.rows, row.row) for row in refused]
+    assert places == [*(("log", 0, 10, 20, 9, number + 1) for number in bad), ("log", 0, 20, 30, 2, 2)]
+    assert json.loads(refused[-1].content) == {"id": "41", "body": "poison"}
+    assert all("check" in row.reason.lower() and "poison'" not in row.reason for row in refused)
+
+
+def test_rows_that_no_table_could_take_are_refused_one_by_one(place, destination):
+    rows = [["1", "a"], [None, "b"], ["3"], ["4", "d", "e"], ["5", None]]
+    loaded = destination.load(a_load(a_slice(*rows), mapping=UPSERTING, split=True))
+    assert (loaded.rows, loaded.refused) == (2, 3)
+    assert sorted(place.rows()) == [("1", "a"), ("5", None)]
+    assert [(row.row, row.reason, json.loads(row.content)) for row in destination.refused("export")] == [
+        (2, "a column of the primary key has no value", {"id": None, "body": "b"}),
+        (3, "it has 1 fields, the table has 2 columns", ["3"]),
+        (4, "it has 3 fields, the table has 2 columns", ["4", "d", "e"]),
+    ]
+
+
+def test_of_rows_with_one_key_the_last_that_is_taken_wins_in_a_split_file(place, destination):
+    place.create(["id", "body"], ["id"], constraint=NO_POISON)
+    rows = [["1", "a"], ["2", "b"], ["1", "c"], ["1", "poison"], ["2", "poison"]]
+    loaded = destination.load(a_load(a_slice(*rows), mapping=UPSERTING, split=True))
+    assert (loaded.rows, loaded.refused) == (3, 2)
+    assert sorted(place.rows()) == [("1", "c"), ("2", "b")]
+
+
+def test_a_split_file_of_which_nothing_is_refused_loads_as_ever(place, destination):
+    odd = [["1", ""], ["2", None], ["3", 'a "quote", a\ttab,\na line\r\n and \\. too'], ["4", "\\N"]]
+    assert destination.load(a_load(a_slice(*odd), split=True)) == Loaded(4, 1, 0, table_made=True)
+    assert sorted(place.rows(), key=str) == sorted(map(tuple, odd), key=str)
+    assert destination.refused("export") == []
+
+
+def test_a_repeat_of_a_split_file_changes_nothing_and_its_rows_are_known_until_somebody_was_told(place, destination):
+    place.create(["id", "body"], constraint=NO_POISON)
+    load = a_load(a_slice(*poisoned([1, 2], 4)), split=True)
+    destination.load(load)
+    refused = destination.refused("export")
+    with nothing_changes(place, destination):
+        assert destination.load(load) == Loaded(rows=0, slices_loaded=0, slices_skipped=1)
+    assert destination.refused("export") == refused
+    assert destination.refused("other") == []
+    destination.load(a_load(a_slice(*poisoned([0], 2)), export="other", split=True))
+    for _ in range(2):
+        destination.forget_refused(refused[:1])
+    assert destination.refused("export") == refused[1:]
+    assert destination.exports() >= {"export", "other"}
+    destination.forget("export")
+    assert destination.refused("export") == []
+    assert len(destination.refused("other")) == 1
+    assert "other" in destination.exports()
+    assert "export" not in destination.exports()
+
+
+@pytest.mark.parametrize("limit", ["REFUSED_ROWS_MAX", "REFUSED_BYTES_MAX"])
+def test_a_file_with_too_many_refused_rows_is_not_split(place, destination, monkeypatch, limit):
+    place.create(["id", "body"], constraint=NO_POISON)
+    monkeypatch.setattr(refusals, limit, 2 if limit == "REFUSED_ROWS_MAX" else 60)
+    slices = a_slice(*poisoned([1], 2)), a_slice(*poisoned([0, 3], 4), after=10, to=20)
+    with (
+        nothing_changes(place, destination),
+        pytest.raises(Rejected, match="the file cannot be split: more than"),
+    ):
+        destination.load(a_load(*slices, split=True))
+    assert destination.refused("export") == []
+
+
+def test_a_table_that_does_not_fit_is_no_matter_of_rows(place, destination):
+    place.create(["other"])
+    with nothing_changes(place, destination), pytest.raises(Rejected, match="columns of the table"):
+        destination.load(a_load(a_slice(["1", "a"]), split=True))
+
+
+@pytest.mark.parametrize("breaks_at", [0, 3])
+def test_a_split_file_that_cannot_be_read_changes_nothing(place, destination, breaks_at):
+    place.create(["id", "body"], constraint=NO_POISON)
+    broken = Rows(poisoned([1]), breaks_at=breaks_at)
+    slices = a_slice(*poisoned([1], 2)), a_slice(open_rows=broken, after=10, to=20)
+    with nothing_changes(place, destination), pytest.raises(StagingFailed):
+        destination.load(a_load(*slices, split=True))
+    assert destination.refused("export") == []
 
 
 # all or nothing

@@ -61,9 +61,8 @@ class Warehouse:
 
     def next_load(self, *rows: Row, append_only: bool = False, dropped: bool = False) -> Load:
         previous, self._end = self._end, (self._end or 0) + max(len(rows), 1)
-        part = LoadSlice(
-            "log", 0, previous, self._end, len(rows), 0, lambda: iter(rows), lambda: iter([encode_rows(rows)])
-        )
+        place = "log", 0, previous, previous or 0, self._end
+        part = LoadSlice(*place, len(rows), 0, lambda: iter(rows), lambda: iter([encode_rows(rows)]))
         return Load("export", document_mapping("import_api", append_only=append_only), TOKEN, [part], dropped)
 
     def rows(self, *columns: str, table: str = "orders") -> list[Any]:
@@ -670,7 +669,7 @@ def test_a_load_that_breaks_changes_nothing(warehouse):
         yield from rows
         raise StagingFailed("broken")
 
-    part = LoadSlice("log", 0, 1, 3, 2, 0, breaking, lambda: iter(()))
+    part = LoadSlice("log", 0, 1, 1, 3, 2, 0, breaking, lambda: iter(()))
     with pytest.raises(StagingFailed):
         warehouse.destination.load(Load("export", document_mapping("import_api"), TOKEN, [part]))
     assert (warehouse.state(), warehouse.destination.watermarks()) == (before, marks)

@@ -45,6 +45,7 @@ def a_load(*rows: Row, after: int | None = None, mapping: Mapping | None = None,
             "log",
             0,
             begin,
+            begin or 0,
             (begin or 0) + 10,
             events=len(rows),
             events_total=len(rows),
@@ -246,6 +247,19 @@ def test_a_new_token_replaces_the_role_and_a_deleted_export_has_none(url, destin
     assert len(rows_in(url)) == 3
 
 
+def test_the_role_of_an_export_that_never_loaded_goes_when_it_is_forgotten(url, destination):
+    execute(url, 'CREATE SCHEMA "in.c-shop"', f"CREATE TABLE {TABLE} (id int, body text)")
+    load = msgspec.structs.replace(under(a_load(["one", "a"]), "r6"), export="never-loaded")
+    with pytest.raises(Rejected):
+        destination.load(load)
+    assert destination.watermarks() == []
+    assert "forebay_export_r6" in roles(url)
+    assert "never-loaded" in destination.exports()
+    destination.forget("never-loaded")
+    assert "forebay_export_r6" not in roles(url)
+    assert "never-loaded" not in destination.exports()
+
+
 def test_upserts_work_under_a_role(url, destination):
     mapping = a_mapping(key=["id"])
     destination.load(under(a_load(["1", "a"], ["1", "b"], mapping=mapping), "r4"))
@@ -329,7 +343,7 @@ def test_a_loader_that_is_slow_is_not_ended(url, destination, monkeypatch):
 
     load = a_load(["1", "a"])
     (part,) = load.slices
-    slow = LoadSlice("log", 0, None, 10, 2, 2, open_rows=part.open_rows, open_csv=trickling)
+    slow = LoadSlice("log", 0, None, 0, 10, 2, 2, open_rows=part.open_rows, open_csv=trickling)
     with ThreadPoolExecutor(1) as thread, closing(open_postgresql(url)) as working:
         loaded = thread.submit(working.load, Load("export", load.mapping, load.token, [slow]))
         assert begun.wait(30)
@@ -352,7 +366,7 @@ def test_a_loader_that_is_paused_in_mid_act_is_ended_and_does_no_harm(url, desti
 
     load = a_load(["1", "a"], ["2", "b"])
     (part,) = load.slices
-    slow = LoadSlice("log", 0, None, 10, 2, 2, open_rows=part.open_rows, open_csv=halting)
+    slow = LoadSlice("log", 0, None, 0, 10, 2, 2, open_rows=part.open_rows, open_csv=halting)
     with ThreadPoolExecutor(1) as thread, closing(open_postgresql(url)) as zombie:
         halted = thread.submit(zombie.load, Load("export", load.mapping, load.token, [slow]))
         assert paused.wait(30)
@@ -364,3 +378,67 @@ def test_a_loader_that_is_paused_in_mid_act_is_ended_and_does_no_harm(url, desti
             halted.result()
         assert zombie.load(load) == Loaded(0, 0, 1)
     assert rows_in(url) == [("1", "a"), ("2", "b")]
+
+
+# split files
+
+
+def split(load: Load) -> Load:
+    return msgspec.structs.replace(load, split=True)
+
+
+@pytest.mark.parametrize("key", [[], ["id"]])
+def test_values_that_a_columns_type_cannot_have_are_left_out_of_a_split_file(url, destination, key):
+    primary_key = ", PRIMARY KEY (id)" if key else ""
+    execute(url, 'CREATE SCHEMA "in.c-shop"', f"CREATE TABLE {TABLE} (id int, body varchar(3){primary_key})")
+    rows = [("1", "a"), ("two", "b"), ("3", "long"), ("4", "\x00"), ("5", "é\n\t"), ("99999999999", "c")]
+    loaded = destination.load(split(a_load(*rows, mapping=a_mapping(key=key))))
+    assert (loaded.rows, loaded.refused) == (2, 4)
+    assert rows_in(url) == [(1, "a"), (5, "é\n\t")]
+    reasons = {row.row: row.reason for row in destination.refused("export")}
+    assert sorted(reasons) == [2, 3, 4, 6]
+    assert reasons[2] == 'invalid text representation (22P02), column "id"'
+    assert reasons[3].startswith("string data right truncation (22001)")
+    assert "NUL" in reasons[4]
+
+
+@pytest.mark.parametrize("deferred", ["", "DEFERRABLE INITIALLY DEFERRED"])
+def test_rows_that_are_refused_behind_the_copy_are_found_too(url, destination, deferred):
+    execute(
+        url,
+        'CREATE SCHEMA "in.c-shop"',
+        'CREATE TABLE "in.c-shop".known (id text PRIMARY KEY)',
+        """INSERT INTO "in.c-shop".known SELECT generate_series(0, 40)::text""",
+        f'CREATE TABLE {TABLE} (id text REFERENCES "in.c-shop".known {deferred}, body text)',
+    )
+    bad = {0, 17, 18, 40}
+    rows = [(f"unknown {n}" if n in bad else str(n), "a") for n in range(41)]
+    assert destination.load(split(a_load(*rows))).rows == 37
+    assert [row.row for row in destination.refused("export")] == [n + 1 for n in sorted(bad)]
+    assert {row.reason.partition(",")[0] for row in destination.refused("export")} == {"foreign key violation (23503)"}
+
+
+def test_rows_that_a_trigger_refuses_are_left_out(url, destination):
+    execute(
+        url,
+        'CREATE SCHEMA "in.c-shop"',
+        f"CREATE TABLE {TABLE} (id text, body text)",
+        "CREATE FUNCTION pg_temp_free() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " IF new.body = 'no' THEN RAISE EXCEPTION 'not this one'; END IF; RETURN new; END $$",
+        f"CREATE TRIGGER judge BEFORE INSERT ON {TABLE} FOR EACH ROW EXECUTE FUNCTION pg_temp_free()",
+    )
+    assert destination.load(split(a_load(("1", "a"), ("2", "no"), ("3", "c")))).rows == 2
+    (refused,) = destination.refused("export")
+    assert (refused.row, refused.reason) == (2, "not this one")
+
+
+def test_what_is_remembered_of_an_earlier_version_is_kept(url, destination):
+    destination.load(a_load(("1", "a")))
+    destination.close()
+    execute(
+        url,
+        "DROP TABLE _forebay.refused",
+        "ALTER TABLE _forebay.watermarks DROP COLUMN refused_total",
+    )
+    assert [(mark.end, mark.refused_total) for mark in destination.watermarks()] == [(10, 0)]
+    assert destination.refused("export") == []

@@ -22,7 +22,9 @@ def no_rows() -> Iterator[Row]:
 
 
 def a_slice(after: int | None, to: int, partition: int = 0) -> LoadSlice:
-    return LoadSlice("log", partition, after, to, events=3, events_total=to, open_rows=no_rows, open_csv=tuple)
+    return LoadSlice(
+        "log", partition, after, after or 0, to, events=3, events_total=to, open_rows=no_rows, open_csv=tuple
+    )
 
 
 def test_slices_of_a_partition_chain_after_one_another_and_move_its_watermark_once():

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from app.destinations.base import Load, LoadSlice, Row
@@ -42,7 +43,8 @@ def a_load(
     rows: list[Row] | Callable[[], Iterator[Row]], after: int | None = None, mapping: Mapping | None = None
 ) -> Load:
     open_rows = rows if callable(rows) else lambda: iter(rows)
-    part = LoadSlice("log", 0, after, (after or 0) + 10, events=1, events_total=1, open_rows=open_rows, open_csv=tuple)
+    begin = after or 0
+    part = LoadSlice("log", 0, after, begin, begin + 10, 1, events_total=1, open_rows=open_rows, open_csv=tuple)
     mapping = mapping or a_mapping()
     return Load("export", mapping, ExportToken("id", "a token", mapping.table_id.schema), [part])
 
@@ -384,7 +386,8 @@ def tables(path, destination) -> Path:
         'CREATE TABLE "in.c-shop.new" (id TEXT NOT NULL, x TEXT, PRIMARY KEY (id))',
         'SELECT count(*), max(upper(id)) FROM "in.c-shop2.orders"',
         "SELECT * FROM pragma_table_xinfo('plain')",
-        """INSERT OR REPLACE INTO _forebay_watermarks VALUES ('x', 'log', 0, 1, 1, 0)""",
+        """INSERT OR REPLACE INTO _forebay_watermarks VALUES ('x', 'log', 0, 1, 1, 0, 0)""",
+        """DELETE FROM _forebay_refused WHERE export = 'x'""",
     ],
 )
 def test_a_load_may_write_the_tables_of_its_bucket_and_read_all(tables, statement):
@@ -453,3 +456,42 @@ def test_the_next_load_has_the_scope_of_its_own_token(destination):
     destination.prepare(a_mapping(table="later"))  # no load: no scope
     destination.forget("export")
     assert destination.watermarks() == []
+
+
+# split files
+
+
+def test_a_file_of_an_earlier_version_learns_to_count_refused_rows(path, destination):
+    destination.load(a_load([("1", "a")]))
+    destination.close()
+    with outside(path) as older:
+        older.execute("ALTER TABLE _forebay_watermarks DROP COLUMN refused_total")
+        older.execute("DROP TABLE _forebay_refused")
+    assert [(mark.end, mark.refused_total) for mark in destination.watermarks()] == [(10, 0)]
+    assert destination.refused("export") == []
+
+
+@pytest.mark.parametrize("ending", ["ABORT", "FAIL"])
+def test_rows_that_a_trigger_refuses_are_left_out(path, destination, ending):
+    destination.prepare(a_mapping())
+    with outside(path) as other:
+        other.execute(
+            f"""CREATE TRIGGER judge BEFORE INSERT ON "in.c-shop.orders" WHEN new.body = 'no'
+            BEGIN SELECT RAISE({ending}, 'not this one'); END"""
+        )
+    load = msgspec.structs.replace(a_load([("1", "a"), ("2", "no"), ("3", "c")]), split=True)
+    assert destination.load(load).rows == 2
+    assert [(row.row, row.reason) for row in destination.refused("export")] == [(2, "not this one")]
+
+
+def test_a_trigger_that_ends_the_whole_transaction_cannot_be_split_around(path, destination):
+    destination.prepare(a_mapping())
+    with outside(path) as other:
+        other.execute(
+            """CREATE TRIGGER judge BEFORE INSERT ON "in.c-shop.orders" WHEN new.body = 'no'
+            BEGIN SELECT RAISE(ROLLBACK, 'not this one'); END"""
+        )
+    with pytest.raises(Rejected, match="cannot be split"):
+        destination.load(msgspec.structs.replace(a_load([("1", "a"), ("2", "no")]), split=True))
+    assert destination.watermarks() == []
+    assert destination.refused("export") == []

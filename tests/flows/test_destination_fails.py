@@ -136,3 +136,36 @@ async def test_logs_may_be_json_with_the_export_and_the_file_in_members_of_their
 def output(client: Client) -> str:
     """What the server has said."""
     return (client.server.data_dir / "server.log").read_text()
+
+
+async def test_a_file_with_poisoned_rows_is_split_and_its_dead_letters_come_again_when_the_mapping_is_mended(
+    client: Client,
+) -> None:
+    url = await client.create("hook", export("picky", column("path", "n", path="n"), count=4))
+    with contextlib.closing(sqlite3.connect(client.server.warehouse, isolation_level=None)) as other:
+        other.execute('DROP TABLE "in.c-flow.picky"')
+        other.execute('CREATE TABLE "in.c-flow.picky" (n TEXT CHECK (n < 5))')
+    for n in (1, 7, 2, 9):
+        assert await client.push(url, f'{{"n": {n}}}') == 200
+    (failed,) = await client.files_when("hook", "picky", "failed")
+    assert "row 2 of the slice" in failed["error"]
+    status, answer = await client.call("POST", f"/v1/receivers/hook/exports/picky/files/{failed['id']}/split")
+    assert (status, answer["files"][0]["splitting"]) == (202, True)
+    (loaded,) = await client.files_when("hook", "picky", "loaded")
+    assert (loaded["rows"], loaded["refusedRows"], "splitting" in loaded) == (4, 2, False)
+    assert sorted(client.rows("in.c-flow.picky")) == [("1",), ("2",)]
+    letters = await client.dead_letters_when("hook", "picky", 2)
+    assert [letter["event"]["body"] for letter in letters] == ['{"n": 7}', '{"n": 9}']
+    assert all("CHECK constraint failed" in letter["reason"] for letter in letters)
+    line = {"exportId": "picky", "routed": 4, "buffered": 0, "loaded": 2, "deadLettered": 2, "expired": 0}
+    assert (await client.ledger("hook"))["exports"] == [line]
+    mended = export("picky", column("template", "n", template={"language": "jsonnet", "content": "Body('n') % 5"}))
+    status, task = await client.call("PATCH", "/v1/receivers/hook/exports/picky", {"mapping": mended["mapping"]})
+    assert (await client.finished(task))["status"] == "success"
+    status, answer = await client.call("POST", "/v1/receivers/hook/exports/picky/dead-letters/replay")
+    assert (status, answer) == (202, {"deadLetters": 2})
+    await client.call("POST", "/v1/receivers/hook/exports/picky/flush")
+    await client.until_loaded("hook", 4)
+    assert sorted(client.rows("in.c-flow.picky")) == [("1",), ("2",), ("2",), ("4",)]
+    line = {"exportId": "picky", "routed": 4, "buffered": 0, "loaded": 4, "deadLettered": 0, "expired": 0}
+    assert (await client.ledger("hook"))["exports"] == [line]

@@ -165,6 +165,7 @@ class Worker:
         self.keeper = DefinitionsKeeper(streams, lambda: self.log, Receivers())
         asides, loads = DestinationThread(world.destination), DestinationThread(world.destination)
         self.asides = asides
+        packs = PackReader(self.keeper.receivers, body_bytes_max=1000, now_us=world.clock_us)
         self.mapping = MappingRoom(
             streams=streams,
             log=lambda: self.log,
@@ -174,7 +175,7 @@ class Worker:
             watermarks=asides.watermarks,
             arrived_until=lambda _us: None,
             open_index=self._open_index,
-            packs=PackReader(self.keeper.receivers, body_bytes_max=1000, now_us=world.clock_us),
+            packs=packs,
             crash=crash,
             now_us=world.clock_us,
         )
@@ -185,6 +186,7 @@ class Worker:
             keeper=self.keeper,
             destination=loads,
             staging=world.staging,
+            packs=packs,
             crash=crash,
             failed_files_retention_s=RETENTION_S,
             now_us=world.clock_us,

@@ -72,6 +72,30 @@ async def test_a_failed_file_is_tried_again(client, house, auth) -> None:
     assert house.files.retried == ["two"]
 
 
+async def test_a_failed_file_is_split(client, house, auth) -> None:
+    house.files.files = [a_file("one", FileState.FAILED, error="no"), a_file("two", FileState.FAILED, error="no")]
+    response = await client.post(f"{EXPORT}/files/two/split", headers=auth)
+    (file,) = (await response.json())["files"]
+    assert (response.status, file["id"], file["splitting"]) == (202, "two", True)
+    assert (house.files.split_up, house.files.retried) == (["two"], [])
+
+
+async def test_a_file_that_was_split_says_what_it_left_out(client, house, auth) -> None:
+    house.files.files = [a_file("one", FileState.LOADED, refused_rows=3), a_file("two", FileState.LOADED)]
+    one, two = (await (await client.get(f"{EXPORT}/files", headers=auth)).json())["files"]
+    assert one["refusedRows"] == 3
+    assert not {"refusedRows", "splitting"} & two.keys()
+
+
+@pytest.mark.parametrize("state", [FileState.WAITING, FileState.LOADED, FileState.DROPPED])
+async def test_a_file_that_has_not_failed_cannot_be_split(client, house, auth, state) -> None:
+    house.files.files = [a_file("one", state)]
+    response = await client.post(f"{EXPORT}/files/one/split", headers=auth)
+    assert (response.status, (await response.json())["error"]) == (409, "buffer.fileNotFailed")
+    assert (await client.post(f"{EXPORT}/files/two/split", headers=auth)).status == 404
+    assert house.files.split_up == []
+
+
 async def test_all_failed_files_are_tried_again(client, house, auth) -> None:
     states = [FileState.FAILED, FileState.WAITING, FileState.FAILED, FileState.LOADED]
     house.files.files = [a_file(str(number), state) for number, state in enumerate(states)]
@@ -92,7 +116,7 @@ async def test_a_file_that_has_not_failed_cannot_be_tried_again(client, house, a
     assert await response.json() == {
         "statusCode": 409,
         "error": "buffer.fileNotFailed",
-        "message": f'File "one" is {state}, only a failed file can be tried again.',
+        "message": f'File "one" is {state}, only a failed file can be tried again or split.',
     }
     assert house.files.retried == []
 

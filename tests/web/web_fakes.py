@@ -149,6 +149,7 @@ class FakeFiles:
     def __init__(self) -> None:
         self.files: list[FileStatus] = []
         self.retried: list[str] = []
+        self.split_up: list[str] = []
         self.fail_with: Exception | None = None
         self.elsewhere: str | None = None
 
@@ -170,6 +171,13 @@ class FakeFiles:
         assert all(file.export == export.uid for file in files)
         self.retried += [file.id for file in files]
         return files
+
+    async def split(self, export: Export, file: FileStatus) -> FileStatus:
+        if self.fail_with:
+            raise self.fail_with
+        assert file.export == export.uid
+        self.split_up.append(file.id)
+        return msgspec.structs.replace(file, splitting=True)
 
 
 class FakeClock:

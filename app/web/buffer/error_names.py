@@ -34,6 +34,7 @@ _MEANINGS = {
         "exportAlreadyExists": "the receiver has an export of this id",
         "receiverCountLimitReached": "the project has as many receivers as it may have",
         "fileNotFailed": "the file has not failed: there is nothing to try again",
+        "eventLost": "the dead letter has a row, and its event no more: it cannot come again, only be discarded",
         "exportCountLimitReached": "the receiver has as many exports as it may have",
         "bucketNotAvailable": "the bucket of the table is another project's: choose another name",
     },

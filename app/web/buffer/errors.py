@@ -177,13 +177,22 @@ KINDS = (
         errors.FileNotFailed,
         409,
         "fileNotFailed",
-        lambda e, _r: f'file "{e}" is {e.state}, only a failed file can be tried again',
+        lambda e, _r: f'file "{e}" is {e.state}, only a failed file can be tried again or split',
     ),
     _Kind(
         errors.DeadLetterNotFound,
         404,
         "deadLetterNotFound",
         lambda e, _r: f'dead letter "{e}" not found in the export',
+    ),
+    _Kind(
+        errors.EventLost,
+        409,
+        "eventLost",
+        lambda e, _r: (
+            f'dead letter "{e}" holds the row that the destination refused, the log has its event no more: '
+            "push what the row says as a new event, and discard the letter"
+        ),
     ),
     _Kind(errors.ClientGone, 499, "clientGone", lambda _e, _r: "the client left"),  # nobody reads it
     _Kind(

@@ -25,6 +25,12 @@ async def retry_file(doors: Doors, request: web.Request) -> web.Response:
     return await exported.retry_file(doors, request, export)
 
 
+async def split_file(doors: Doors, request: web.Request) -> web.Response:
+    """`POST /v1/receivers/{receiverId}/exports/{exportId}/files/{fileId}/split`."""
+    _, export = await export_of(doors, request)
+    return await exported.split_file(doors, request, export)
+
+
 async def flush(doors: Doors, request: web.Request) -> web.Response:
     """`POST /v1/receivers/{receiverId}/exports/{exportId}/flush`."""
     _, export = await export_of(doors, request)

@@ -372,6 +372,15 @@ RETRY_FILE = Operation(
     answer=Answer(202, "What is tried again.", Files),
     errors=_errors(*_EXPORT, "fileNotFound", "fileNotFailed", "tooManyRequests"),
 )
+SPLIT_FILE = Operation(
+    id="SplitFile",
+    tag=DATA,
+    summary="Load a file without the rows that the destination refuses",
+    description="Each of these rows becomes a dead letter of the export, in the transaction that loads the others. "
+    "It is tried at once, and until the file is loaded or dropped; with too many such rows, the file stays failed.",
+    answer=Answer(202, "What will be split.", Files),
+    errors=_errors(*_EXPORT, "fileNotFound", "fileNotFailed", "tooManyRequests"),
+)
 GET_LEDGER = Operation(
     id="GetLedger",
     tag=DATA,
@@ -415,13 +424,13 @@ REPLAY_DEAD_LETTER = Operation(
     description="Its event is mapped again, for this export only, exactly once. The letter is listed no more; if the "
     "event cannot be mapped now either, there is a new one.",
     answer=Answer(202, "It comes again.", DeadLetterTaken),
-    errors=_errors(*_LETTER, "tooManyRequests"),
+    errors=_errors(*_LETTER, "eventLost", "tooManyRequests"),
 )
 REPLAY_DEAD_LETTERS = Operation(
     id="ReplayDeadLetters",
     tag=DATA,
     summary="Replay all dead letters of an export",
-    description="As ReplayDeadLetter, with all that are there now.",
+    description="As ReplayDeadLetter, with all that are there now; those whose event is lost stay.",
     answer=Answer(202, "They come again.", DeadLettersTaken),
     errors=_errors(*_EXPORT, "tooManyRequests"),
 )

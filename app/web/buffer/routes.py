@@ -56,6 +56,7 @@ ROUTES = (
     Route("GET", f"{EXPORT}/files", files.list_files, operations.LIST_FILES),
     Route("POST", f"{EXPORT}/files/retry", files.retry_files, operations.RETRY_FILES),
     Route("POST", f"{EXPORT}/files/{{file_id}}/retry", files.retry_file, operations.RETRY_FILE),
+    Route("POST", f"{EXPORT}/files/{{file_id}}/split", files.split_file, operations.SPLIT_FILE),
     Route("GET", LETTERS, dead_letters.list_dead_letters, operations.LIST_DEAD_LETTERS),
     Route("DELETE", LETTERS, dead_letters.discard_dead_letters, operations.DISCARD_DEAD_LETTERS),
     Route("POST", f"{LETTERS}/replay", dead_letters.replay_dead_letters, operations.REPLAY_DEAD_LETTERS),

@@ -152,6 +152,10 @@ class File(Shape):
     closed_at: Annotated[Moment | Absent, Field(description="Once it is closed.")] = None
     changed_at: Annotated[Moment, Field(description="Since when its state is as it is.")]
     retry_at: Annotated[Moment | Absent, Field(description="Of a failed file: when it is tried again.")] = None
+    splitting: Annotated[bool | Absent, Field(description="It is to be loaded without what is refused of it.")] = None
+    refused_rows: Annotated[
+        int | Absent, Field(description="Rows that were left out when it was split: dead letters.")
+    ] = None
 
 
 class Files(Shape):
@@ -202,11 +206,15 @@ class Event(Shape):
 
 
 class DeadLetter(Shape):
-    """An event that the export could not map."""
+    """An event that the export could not map, or whose row the destination refused."""
 
     id: Annotated[str, Field(description="Where the event died.", examples=["4f1c0a9be2d35786-0-1207-0"])]
     reason: str
     event: Event
+    event_lost: Annotated[
+        bool | Absent,
+        Field(description="The log has the event no more: the body is its row as JSON, and it cannot come again."),
+    ] = None
 
 
 class DeadLetters(Shape):

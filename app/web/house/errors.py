@@ -91,6 +91,10 @@ KINDS: tuple[tuple[type[Exception], Callable[[Any], _Said]], ...] = (
         errors.FileNotFailed,
         lambda e: _Said(409, "fileNotFailed", f'File "{e}" is {e.state}: only a failed one is tried again.'),
     ),
+    (
+        errors.EventLost,
+        lambda e: _Said(409, "eventLost", f'The log has the event of dead letter "{e}" no more: discard the letter.'),
+    ),
     (errors.DeadLetterNotFound, lambda e: _Said(404, "deadLetterNotFound", f'Dead letter "{e}" not found.')),
     (errors.ClientGone, lambda _: _Said(499, "clientGone", "The client left.")),  # nobody reads it
 )
