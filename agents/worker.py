@@ -3,10 +3,14 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 import faust
 from mode import Service
+
+from agents.patience import until_done
+from app.errors import LogFailed
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +45,10 @@ class OwnedPartitions(Service, Generic[T]):
         self.topic = topic
         self._open_partition = open_partition
         self._states: dict[int, T] = {}
+        self._lost: set[int] = set()  # of those that are open: may have been another's meanwhile
+        self._generation = 0
         self._lock = asyncio.Lock()
+        app.on_partitions_assigned.connect(self._note_assignment)
         self.settled = False  # whether every partition that is assigned is open, as of the last look
 
     def opened(self) -> list[tuple[int, T]]:
@@ -53,14 +60,37 @@ class OwnedPartitions(Service, Generic[T]):
         recovery = cast(Any, self.app.tables).recovery
         if self.app.rebalancing or recovery.in_recovery or not recovery.completed.is_set():
             return None
+        return self._actives()
+
+    def _actives(self) -> set[int]:
         return {tp.partition for tp in self.app.assignor.assigned_actives() if tp.topic == self.topic}
+
+    async def _note_assignment(self, *_: Any, **__: Any) -> None:
+        """What is ours again after it was another's has to be opened anew, also if nobody looked meanwhile.
+
+        A worker that was paused missed generations of the group: whose its partitions were in them, it cannot know.
+        """
+        generation: int = self.app.consumer_generation_id
+        missed = generation > self._generation + 1
+        self._lost |= set(self._states) if missed else set(self._states) - self._actives()
+        self._generation = generation
 
     async def get(self, partition: int) -> T:
         """The partition's state, opened if need be."""
         async with self._lock:
+            if partition in self._lost:
+                await self._close(partition)
             if partition not in self._states:
-                self._states[partition] = await self._open_partition(partition)
+                what = f"taking over partition {partition} of {self.topic}"
+                open_it = partial(self._open_partition, partition)
+                self._states[partition] = await until_done(open_it, what, LogFailed)
             return self._states[partition]
+
+    async def _close(self, partition: int) -> None:
+        self._lost.discard(partition)
+        state = self._states.pop(partition, None)
+        if state is not None:
+            await state.close()
 
     @Service.task
     async def _follow_assignment(self) -> None:
@@ -77,10 +107,9 @@ class OwnedPartitions(Service, Generic[T]):
             await worker_fault(self.app, f"taking over partitions of {self.topic}", error)
 
     async def _follow(self, assigned: set[int]) -> None:
-        for partition in set(self._states) - assigned:
+        for partition in (set(self._states) - assigned) | self._lost:
             async with self._lock:
-                state = self._states.pop(partition)
-            await state.close()
+                await self._close(partition)
         for partition in assigned - set(self._states):
             await self.get(partition)
 

@@ -5,7 +5,8 @@ ForebayError
 ├── LogFailed               the log did not take or give records
 │   ├── LogFull             no room: answer 429 and try again later
 │   ├── LogCorrupt          the log's file is damaged: stop, restore it
-│   └── LogLocked           another process has the log: stop
+│   ├── LogLocked           another process has the log: stop
+│   └── PartitionElsewhere  it is another worker's now
 ├── LoadFailed              a file was not loaded; nothing of it is in the table
 │   ├── Retryable           the destination may take it later
 │   └── Rejected            the destination refuses it until somebody changes something
@@ -45,6 +46,10 @@ class LogCorrupt(LogFailed):
 
 class LogLocked(LogFailed):
     """Another process has the log open."""
+
+
+class PartitionElsewhere(LogFailed):
+    """A partition is not assigned to this worker, or not any more."""
 
 
 class LoadFailed(ForebayError):

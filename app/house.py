@@ -4,6 +4,7 @@ import logging
 import shutil
 import socket
 from collections.abc import Mapping, Sequence
+from functools import partial
 from hmac import compare_digest
 from pathlib import Path
 from secrets import token_hex
@@ -20,6 +21,7 @@ from agents.keep_definitions import DefinitionsKeeper, TaskRunner, keep_definiti
 from agents.loader import LoadingRoom
 from agents.map_events import Cutter, map_events
 from agents.mapped_partition import MappedPartition, MappingRoom
+from agents.patience import until_done
 from agents.refusals import Refusals
 from agents.trim_logs import Trimmer
 from agents.upload_files import upload_files
@@ -194,8 +196,11 @@ class House(Service):
 
     async def on_started(self) -> None:
         """Make sure that somebody can get in."""
-        given = _given(self.settings.api_token)
-        self.token_made = await self.definitions.ensure_first_token(given, FIRST_PROJECT)
+        what, given = "looking for the first token", _given(self.settings.api_token)
+        await until_done(self.definitions.catch_up, what, LogFailed)
+        ensure = partial(self.definitions.ensure_first_token, given, FIRST_PROJECT)
+        # One that was made, and whose answer is lost, would never be shown: then the start ends.
+        self.token_made = await (until_done(ensure, what, LogFailed) if given is not None else ensure())
         await self._ensure_first_import_source(given)
         self._token_ensured = True
         print(self.welcome(), flush=True)  # noqa: T201 -- the one thing that a person who starts it must see

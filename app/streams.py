@@ -111,6 +111,7 @@ def create_streams(settings: Settings) -> Streams:
         web_router_enabled=False,
         web_stats_enabled=False,
         web_graph_enabled=False,
+        table_standby_replicas=0,  # tables are views, and small: whoever takes one over reads its changelog
         TableManager=Tables,
         stream_buffer_maxsize=RUNS_BUFFERED_MAX,
         stream_wait_empty=False,

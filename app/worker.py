@@ -3,8 +3,10 @@
 import gc
 import logging
 import logging.config
+import os
 import resource
 import signal
+import threading
 
 import faust
 
@@ -13,11 +15,25 @@ from app.house import House
 from app.logs import LogFormat, logging_config
 from app.settings import read_settings
 
+logger = logging.getLogger(__name__)
+
 GARBAGE_LOOKED_FOR_EVERY_OBJECTS = 50_000
+STOP_MAX_S = 8.0
 
 
 class Worker(faust.Worker):
-    """Ends in good order on SIGINT and SIGTERM. The debugger that Faust ties to other signals stays away."""
+    """Ends in good order on SIGINT and SIGTERM. The debugger that Faust ties to other signals stays away.
+
+    What the order waits for (a broker, a destination) may never answer: then it ends without.
+    """
+
+    def _schedule_shutdown(self, signal: signal.Signals) -> None:
+        end_within(STOP_MAX_S, exit_code=0)
+        super()._schedule_shutdown(signal)
+
+    def _crash(self, reason: BaseException) -> None:
+        end_within(STOP_MAX_S, exit_code=1)
+        super()._crash(reason)
 
     def _install_signal_handlers_unix(self) -> None:
         self.loop.add_signal_handler(signal.SIGINT, self._on_sigint)
@@ -40,6 +56,19 @@ def run(log_level: str, log_format: LogFormat) -> None:
     settle_garbage()
     worker.spinner = None  # it writes to the terminal, even where there is none
     worker.execute_from_commandline()
+
+
+def end_within(seconds: float, *, exit_code: int) -> None:
+    """Let the process end by then, whatever it waits for. Nothing is lost: the next start goes on as after a kill."""
+
+    def end() -> None:
+        logger.warning("the stop takes longer than %s s: it is not waited for", seconds)
+        logging.shutdown()
+        os._exit(exit_code)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
 
 
 def open_files_enough() -> None:

@@ -6,7 +6,19 @@ import platform
 import time
 from collections.abc import Callable
 
-from benchmarks import accept, agent, append, end_to_end, failing, neighbours, start, templates, upsert, visible
+from benchmarks import (
+    accept,
+    agent,
+    append,
+    end_to_end,
+    failing,
+    neighbours,
+    start,
+    takeover,
+    templates,
+    upsert,
+    visible,
+)
 from benchmarks import map as mapping
 from benchmarks.report import Row, markdown
 
@@ -22,6 +34,7 @@ MEASUREMENTS: dict[str, Callable[..., list[Row]]] = {
     "append": append.run,
     "upsert": upsert.run,
     "visible": visible.run,
+    "takeover": takeover.run,
 }
 
 

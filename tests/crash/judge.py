@@ -2,17 +2,15 @@
 
 import asyncio
 import json
-import sqlite3
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import aiohttp
 
 from tests.crash.load import HEADERS, MENDED, Memory, Wanted
+from tests.crash.warehouse import Warehouse
 
 REST_TIMEOUT_S = 45.0
 FILL_PAUSE_FIRST_S = 3.0
@@ -22,10 +20,16 @@ class Wrong(AssertionError):
     """A promise was broken."""
 
 
-async def judge(url: str, warehouse: Path, memory: Memory, push_fillers: Callable[[], Awaitable[None]]) -> None:
+async def judge(
+    url: str,
+    warehouse: Warehouse,
+    memory: Memory,
+    push_fillers: Callable[[], Awaitable[None]],
+    rest_timeout_s: float = REST_TIMEOUT_S,
+) -> None:
     """Wait for rest, then compare. `push_fillers` closes files sooner than their time. Raises Wrong."""
     async with aiohttp.ClientSession() as session:
-        deadline_s = time.monotonic() + REST_TIMEOUT_S
+        deadline_s = time.monotonic() + rest_timeout_s
         fill_at_s, pause_s = 0.0, FILL_PAUSE_FIRST_S
         while True:
             if time.monotonic() > fill_at_s:
@@ -40,7 +44,7 @@ async def judge(url: str, warehouse: Path, memory: Memory, push_fillers: Callabl
             await asyncio.sleep(0.3)
 
 
-async def _faults(session: aiohttp.ClientSession, url: str, warehouse: Path, memory: Memory) -> list[str]:
+async def _faults(session: aiohttp.ClientSession, url: str, warehouse: Warehouse, memory: Memory) -> list[str]:
     ledgers = {name: await _get(session, f"{url}/v1/receivers/{name}/ledger") for name in ("spread", "keyed")}
     faults = [fault for name, ledger in ledgers.items() for fault in _ledger_faults(name, ledger)]
     lines = {line["exportId"]: line for line in ledgers["spread"]["exports"]}
@@ -88,7 +92,7 @@ def _event_faults(memory: Memory, wanted: Wanted, rows: Counter[str], dead: Coun
             continue
         known.add(event.name)
         count = rows[event.name] + dead[event.name]
-        required = event.number > wanted.since and memory.required(event)
+        required = memory.required(event, wanted)
         mended = wanted.export == MENDED
         if count > 1 and not (mended and memory.may_be_loaded_again(event)):
             faults.append(
@@ -102,9 +106,9 @@ def _event_faults(memory: Memory, wanted: Wanted, rows: Counter[str], dead: Coun
     return faults + [f"{wanted.export}: nobody pushed {name}" for name in unknown]
 
 
-def _keyed_faults(warehouse: Path, memory: Memory) -> list[str]:
+def _keyed_faults(warehouse: Warehouse, memory: Memory) -> list[str]:
     faults = []
-    found = dict(_query(warehouse, 'SELECT "key", CAST("value" AS INTEGER) FROM "in.c-crash.latest"'))
+    found = dict(warehouse.select('"key", CAST("value" AS INTEGER)', "in.c-crash.latest"))
     for key, (sent, accepted) in memory.keyed.items():
         value = found.get(key, 0)
         if value > sent:
@@ -114,13 +118,8 @@ def _keyed_faults(warehouse: Path, memory: Memory) -> list[str]:
     return faults
 
 
-def _names(warehouse: Path, table: str) -> Counter[str]:
-    return Counter(json.loads(body)["name"] for (body,) in _query(warehouse, f'SELECT body FROM "{table}"'))
-
-
-def _query(warehouse: Path, sql: str) -> list[Any]:
-    with closing(sqlite3.connect(f"file:{warehouse}?mode=ro", uri=True, timeout=10)) as connection:
-        return connection.execute(sql).fetchall()
+def _names(warehouse: Warehouse, table: str) -> Counter[str]:
+    return Counter(json.loads(body)["name"] for (body,) in warehouse.select("body", table))
 
 
 async def _dead_names(session: aiohttp.ClientSession, url: str, wanted: Wanted) -> Counter[str]:

@@ -28,16 +28,18 @@ class Pushed:
     accepted: bool = False
     answered_at: int = -1  # of the answer that accepted it, among the numbers
     dead_for_path: bool = False
+    door: str = ""  # the worker that was asked last
 
 
 @dataclass
 class Wanted:
-    """An export as the clients know it: events with a number in [since, until) must be in its table or dead."""
+    """An export as the clients know it: what a door that knew it took from then on must be in its table or dead."""
 
     receiver: str
     export: str
     table: str
     since: int
+    known_since: dict[str, int] = field(default_factory=dict)  # by door
     deleted: bool = False  # asked for, whether or not an answer came
 
 
@@ -71,18 +73,21 @@ class Memory:
         """Whether a log that was replaced may have replayed it: the one that is there does not know."""
         return event.dead_for_path and any(event.number < end for _, end in self.lost)
 
-    def required(self, event: Pushed) -> bool:
-        """Whether the event must be found: it was accepted, by a log that is still there."""
+    def required(self, event: Pushed, wanted: Wanted) -> bool:
+        """Whether the export must have the event: it was accepted, by a log that is still there, and wanted then."""
+        if event.number <= wanted.known_since.get(event.door, event.number):
+            return False
         return event.accepted and not any(start < event.answered_at < end for start, end in self.lost)
 
 
 class Clients:
     """Push events and change definitions until told to stop; a server that goes away is what they expect."""
 
-    def __init__(self, url: str, memory: Memory, dice: random.Random) -> None:
+    def __init__(self, url: str, memory: Memory, dice: random.Random, pause_s: float = 0.0) -> None:
         self._url = url
         self._memory = memory
         self._dice = dice
+        self._pause_s = pause_s
 
     async def define(self, session: aiohttp.ClientSession) -> None:
         """The receivers that every story has."""
@@ -104,13 +109,14 @@ class Clients:
         """Create it and wait for its task."""
         await self._task(session, "POST", "/v1/receivers", {"name": name, "exports": exports})
         receiver = await self._get(session, f"/v1/receivers/{name}")
-        self._memory.urls[name] = receiver["url"]
+        self._memory.urls[name] = path_of(receiver["url"])
         for export in receiver["exports"]:
             self._know(name, export["id"], export["mapping"]["tableId"])
 
     async def push_on(self, session: aiohttp.ClientSession) -> None:
         """Push to whatever receiver there is, until cancelled."""
         while True:
+            await asyncio.sleep(self._pause_s)
             if self._dice.random() < 0.5 and self._memory.unanswered:
                 await self.push_again(session)
             else:
@@ -140,6 +146,7 @@ class Clients:
 
     async def _try(self, session: aiohttp.ClientSession, event: Pushed, body: str, *, has_key: bool) -> bool:
         key = {"Idempotency-Key": event.name} if has_key else {}
+        event.door = self._url
         try:
             event.accepted = await self._post(session, self._memory.urls[event.receiver], body, key)
             event.answered_at = next(self._memory.numbers)
@@ -190,6 +197,7 @@ class Clients:
         """Push ever greater values of one key, one after another."""
         memory = self._memory
         while True:
+            await asyncio.sleep(self._pause_s)
             sent, accepted = memory.keyed.get(key, (0, 0))
             memory.keyed[key] = (sent + 1, accepted)
             if await self._post(session, memory.urls["keyed"], json.dumps({"key": key, "value": sent + 1})):
@@ -230,13 +238,14 @@ class Clients:
 
     def _know(self, receiver: str, export: str, table: str) -> None:
         memory = self._memory
-        memory.exports.append(Wanted(receiver, export, table, next(memory.numbers)))
+        since = next(memory.numbers)
+        memory.exports.append(Wanted(receiver, export, table, since, {self._url: since}))
 
     async def _task(self, session: aiohttp.ClientSession, method: str, path: str, body: object) -> None:
         task = await self._request(session, method, path, body)
         while not task["isFinished"]:
             await asyncio.sleep(0.02)
-            task = await self._get(session, task["url"].removeprefix(self._url))
+            task = await self._get(session, path_of(task["url"]))
         if task["status"] != "success":
             raise Refused(task["error"])
 
@@ -254,9 +263,10 @@ class Clients:
             return json.loads(text) if text else {}
 
     async def _post(
-        self, session: aiohttp.ClientSession, url: str, body: str, headers: Mapping[str, str] = NO_HEADERS
+        self, session: aiohttp.ClientSession, path: str, body: str, headers: Mapping[str, str] = NO_HEADERS
     ) -> bool:
         json_headers = {"Content-Type": "application/json", **headers}
+        url = self._url + path
         try:
             async with session.post(url, data=body, headers=json_headers, timeout=REQUEST_TIMEOUT) as answer:
                 assert answer.status in {200, 429, 503}, await answer.text()
@@ -264,6 +274,11 @@ class Clients:
         except (aiohttp.ClientError, TimeoutError):
             await asyncio.sleep(0.05)
             return False
+
+
+def path_of(url: object) -> str:
+    """The address at any worker."""
+    return "/v1/" + str(url).partition("/v1/")[2]
 
 
 class Refused(Exception):

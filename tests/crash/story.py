@@ -11,6 +11,7 @@ import aiohttp
 from tests.crash.judge import Wrong, judge
 from tests.crash.load import Clients, Memory
 from tests.crash.plan import Life, Plan
+from tests.crash.warehouse import SqliteWarehouse
 from tests.server import Server
 
 POINT_TIMEOUT_S = 6.0
@@ -100,4 +101,5 @@ async def _judged(server: Server, memory: Memory, dice: random.Random) -> None:
     clients = Clients(server.url, memory, dice)
     async with aiohttp.ClientSession() as session:
         await clients.push_all_again(session)
-        await judge(server.url, server.warehouse, memory, lambda: clients.push_fillers(session, FILLERS))
+        warehouse = SqliteWarehouse(server.warehouse)
+        await judge(server.url, warehouse, memory, lambda: clients.push_fillers(session, FILLERS))

@@ -2,11 +2,13 @@
 
 import asyncio
 import os
+import random
 import shutil
 import signal
 import socket
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -14,7 +16,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 POM = Path(__file__).with_name("pom.xml")
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "forebay-tests"
 CLUSTER_ID = "Zm9yZWJheS10ZXN0cw-0000"
-START_MAX_S = 60.0
+START_MAX_S = 120.0
+OWN_PORTS = range(20_000, 32_000)  # below those for outgoing connections, on Linux
 HEAP = "-Xmx512m"
 QUIET = "-Dlog4j2.level=WARN"
 
@@ -47,12 +50,14 @@ def java() -> str:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that are free now."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(one.getsockname()[1]) for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
+    """Ports that are free, and that no outgoing connection gets: a broker keeps its own over restarts."""
+    found: list[int] = []
+    while len(found) < count:
+        port = random.choice(OWN_PORTS)
+        with suppress(OSError):
+            socket.create_server(("127.0.0.1", port)).close()
+            found.append(port)
+    return found
 
 
 class KafkaBroker:
@@ -127,6 +132,18 @@ class KafkaBroker:
     def stop(self) -> None:
         """In good order."""
         self._end(signal.SIGTERM)
+
+    def pause(self) -> None:
+        """Let it do nothing, with its connections open."""
+        self._signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """After a pause."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
 
     def _end(self, number: signal.Signals) -> None:
         process, self._process = self._process, None

@@ -14,7 +14,7 @@ from typing import Any
 from faust.types import TP, ConsumerMessage
 from mode import Seconds, want_seconds
 
-from app.errors import LogFailed
+from app.errors import LogCorrupt, LogFailed, PartitionElsewhere
 from app.transports.delivery import DeliveringConsumer
 from app.transports.embedded import volume as volumes
 from app.transports.embedded.assignment import assign
@@ -156,9 +156,9 @@ class Consumer(DeliveringConsumer):
         """Seek, and take back what the streams' queues hold of the partition. Raises LogFailed if it is not ours."""
         cursor = self._cursors.get(tp)
         if cursor is None:
-            raise LogFailed(f"cannot seek in {tp}: it is not assigned to this process")
+            raise PartitionElsewhere(f"cannot seek in {tp}: it is not assigned to this process")
         if offset > cursor.partition.next:
-            raise LogFailed(f"cannot seek to {offset} in {tp}: it ends at {cursor.partition.next}")
+            raise LogCorrupt(f"cannot seek to {offset} in {tp}: it ends at {cursor.partition.next}")
         await self.seek(tp, offset)
         self._drop_queued(tp)
 

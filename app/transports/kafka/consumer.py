@@ -4,9 +4,10 @@ The driver's drain waits a second when a stream's queue is full, and spends some
 partitions whose streams have room, and hands over what was fetched of one as a run.
 """
 
+import asyncio
 import logging
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from aiokafka.errors import IllegalStateError, KafkaError
@@ -14,7 +15,7 @@ from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.drivers import aiokafka
 from faust.types import TP, ConsumerMessage
 
-from app.errors import LogCorrupt, LogFailed
+from app.errors import LogCorrupt, LogFailed, PartitionElsewhere
 from app.transports.delivery import DeliveringConsumer
 from app.transports.kafka.records import read_leniently
 from app.transports.log import Record, Run
@@ -26,6 +27,8 @@ RECORDS_PER_FETCH_MAX = 10_000
 FETCH_WAIT_S = 1.0  # for records of any partition
 FETCH_WAIT_FULL_S = 0.05  # the same while some partition has no room: it may have by then
 LOOK_AGAIN_S = 0.25  # for what rings no bell
+COMMIT_MAX_S = 2.0
+RETRY_S = 0.2
 
 
 class Consumer(DeliveringConsumer, aiokafka.Consumer):
@@ -36,23 +39,50 @@ class Consumer(DeliveringConsumer, aiokafka.Consumer):
         self.on_delivery_init()
         read_leniently()
         self._seeks: dict[TP, int] = {}
-        self._next: dict[TP, int] = {}  # what is to be fetched next
+        self._next: dict[TP, int] = {}  # what is to be fetched next; nothing is of a partition that is not sought yet
         self._hands: dict[TP, deque[ConsumerMessage]] = {}  # what was fetched and not yet delivered
 
     # -- positions
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """A rebalance begins: the driver forgets where it was."""
+        self._forget_positions()
+        await super().on_partitions_revoked(revoked)
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """A rebalance ends: Faust seeks in a partition when its tables are recovered, but resumes it before."""
+        self._forget_positions()
+        await super().on_partitions_assigned(assigned, generation_id)
+
+    def _forget_positions(self) -> None:
+        self._seeks.clear()
+        self._next.clear()
+        self._hands.clear()
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Go on from the committed offsets, or from the beginning of a partition that has none."""
         assigned = self.assignment()
         self._delivered = {tp: deque() for tp in assigned if self.app.topics.acks_enabled_for(tp.topic)}
-        self._next = {tp: offset for tp, offset in self._next.items() if tp in assigned}
-        self._hands = {tp: hand for tp, hand in self._hands.items() if tp in assigned}
-        committed = await self._in_thread(self._committed, assigned)
+        committed = await self._patiently(self._committed, assigned)
         starts = await self.earliest_offsets(*committed)
         marks = {tp: max(offset, starts[tp]) for tp, offset in committed.items()}
         for tp, offset in marks.items():
             self._go_to(tp, offset)
         return {tp: offset for tp, offset in marks.items() if tp in self._delivered}
+
+    async def earliest_offsets(self, *partitions: TP) -> Mapping[TP, int]:
+        """The first retained offsets."""
+        return dict(await self._patiently(self._first_offsets, partitions))
+
+    async def _first_offsets(self, partitions: tuple[TP, ...]) -> Any:
+        return await self._kafka.beginning_offsets(partitions) if partitions else {}
+
+    async def highwaters(self, *partitions: TP) -> Mapping[TP, int]:
+        """The ends."""
+        return dict(await self._patiently(self._ends, partitions))
+
+    async def _ends(self, partitions: tuple[TP, ...]) -> Any:
+        return await self._kafka.end_offsets(partitions) if partitions else {}
 
     async def _committed(self, assigned: set[TP]) -> dict[TP, int]:
         wanted = [tp for tp in assigned if not self._is_changelog_tp(tp)]  # recovery seeks in the others
@@ -69,10 +99,13 @@ class Consumer(DeliveringConsumer, aiokafka.Consumer):
     async def go_on_from(self, tp: TP, offset: int) -> None:
         """Seek, and take back what the streams' queues hold of the partition. Raises LogFailed if it is not ours."""
         if tp not in self.assignment():
-            raise LogFailed(f"cannot seek in {tp}: it is not assigned to this worker")
-        end = (await self.highwaters(tp))[tp]
+            raise PartitionElsewhere(f"cannot seek in {tp}: it is not assigned to this worker")
+        try:
+            end = (await self._in_thread(self._kafka.end_offsets, [TopicPartition(*tp)]))[TopicPartition(*tp)]
+        except KafkaError as error:
+            raise LogFailed(f"cannot seek in {tp}: {error!r}") from error
         if offset > end:
-            raise LogFailed(f"cannot seek to {offset} in {tp}: it ends at {end}")
+            raise LogCorrupt(f"cannot seek to {offset} in {tp}: it ends at {end}")
         await self.seek(tp, offset)
         self._drop_queued(tp)
 
@@ -104,9 +137,23 @@ class Consumer(DeliveringConsumer, aiokafka.Consumer):
     def _kafka(self) -> Any:
         return self._thread._ensure_consumer()  # noqa: SLF001
 
-    async def _in_thread(self, method: Any, *arguments: Any) -> Any:
-        """The driver's client lives in a thread of its own."""
-        return await self._thread.call_thread(method, *arguments)
+    async def _in_thread(self, method: Callable[..., Any], *arguments: Any) -> Any:
+        """The driver's client lives in a thread of its own. The driver's queue has two places, for all that waits."""
+
+        async def call() -> Any:
+            result = method(*arguments)
+            return await result if asyncio.iscoroutine(result) else result
+
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(call(), self._thread.thread_loop))
+
+    async def _patiently(self, method: Callable[..., Any], *arguments: Any) -> Any:
+        """For what Faust asks during a recovery, and dies of when it is not answered."""
+        while True:
+            try:
+                return await self._in_thread(method, *arguments)
+            except KafkaError as error:
+                logger.info("asking Kafka again: %r", error)
+                await asyncio.sleep(RETRY_S)
 
     # -- acknowledgements
 
@@ -115,8 +162,9 @@ class Consumer(DeliveringConsumer, aiokafka.Consumer):
         owned = self.assignment()
         wanted = {TopicPartition(*tp): OffsetAndMetadata(offset, "") for tp, offset in offsets.items() if tp in owned}
         try:
-            await self._in_thread(self._kafka.commit, wanted)
-        except (KafkaError, AssertionError) as error:
+            async with asyncio.timeout(COMMIT_MAX_S):
+                await self._in_thread(self._kafka.commit, wanted)
+        except (KafkaError, AssertionError, TimeoutError) as error:
             logger.warning("offsets are not committed now: %r", error)
             return False
         return True
@@ -141,7 +189,7 @@ class Consumer(DeliveringConsumer, aiokafka.Consumer):
     async def _go_round(self) -> bool:
         """Fetch once, and deliver what is in hand; False if nothing may be fetched and nothing be delivered."""
         await self._apply_seeks()
-        roomy = {tp for tp in self._active_partitions if self._has_room(tp)}
+        roomy = {tp for tp in self._active_partitions if tp in self._next and self._has_room(tp)}
         wanted = {tp for tp in roomy if not self._hands.get(tp)}
         if wanted:
             await self._fetch(wanted)
@@ -157,19 +205,19 @@ class Consumer(DeliveringConsumer, aiokafka.Consumer):
         wait_s = FETCH_WAIT_S if wanted == self._active_partitions else FETCH_WAIT_FULL_S
         for tp, records in (await self._in_thread(self._fetch_now, wanted, wait_s)).items():
             own = TP(*tp)
-            if own in self._seeks or not records:
+            if own in self._seeks or own not in self._next or not records:
                 continue
             if self.app.consumer_generation_id == generation and self.flow_active and own in self._active_partitions:
                 self._take(own, records, generation)
             else:
-                self._seeks[own] = self._next.get(own, records[0].offset)
+                self._seeks[own] = self._next[own]
 
     async def _fetch_now(self, wanted: set[TP], wait_s: float) -> dict[TP, list[Any]]:
         fetched = self._thread._fetch_records(self._kafka, wanted, wait_s, RECORDS_PER_FETCH_MAX)  # noqa: SLF001
         return cast(dict[TP, list[Any]], await fetched)
 
     def _take(self, tp: TP, records: list[Any], generation: int) -> None:
-        first = self._next.get(tp, records[0].offset)
+        first = self._next[tp]
         if records[0].offset < first:
             raise LogCorrupt(f"{tp.topic}/{tp.partition} went back: {records[0].offset} comes again after {first - 1}")
         self._next[tp] = end = records[-1].offset + 1

@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 REPLICATION = 3
 IN_SYNC_MIN = 2
 REACHED_WITHIN_S = 60.0
+REACH_AGAIN_S = 1.0
 LOOK_AGAIN_S = 0.2
 SEGMENT_BYTES = 128 * 1024 * 1024  # what is deleted frees its room segment by segment
 
@@ -45,6 +46,7 @@ async def declare(options: Mapping[str, Any], specs: Sequence[TopicSpec], messag
 
 async def _reached(options: Mapping[str, Any]) -> Any:
     deadline_s = time.monotonic() + REACHED_WITHIN_S
+    said = False
     while True:
         admin = AIOKafkaAdminClient(**options)
         try:
@@ -53,7 +55,10 @@ async def _reached(options: Mapping[str, Any]) -> Any:
             await admin.close()
             if time.monotonic() > deadline_s:
                 raise LogFailed(f"FOREBAY_BROKER: Kafka cannot be reached: {error}") from error
-            await asyncio.sleep(1)
+            if not said:
+                logger.warning("Kafka cannot be reached (%s): trying for %.0f s", error, REACHED_WITHIN_S)
+                said = True
+            await asyncio.sleep(REACH_AGAIN_S)
         else:
             return admin
 

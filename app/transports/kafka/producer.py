@@ -1,11 +1,17 @@
 """Faust's producer on Kafka: idempotent, and what it sends is acknowledged by all replicas."""
 
-from collections.abc import Mapping
+import asyncio
+import logging
+from collections.abc import Awaitable, Mapping
 from typing import Any
 
 from faust.transport.drivers import aiokafka
 
 from app.transports.kafka.connection import REQUEST_MAX_S
+
+logger = logging.getLogger(__name__)
+
+LET_GO_MAX_S = 2.0
 
 
 class Producer(aiokafka.Producer):
@@ -24,4 +30,16 @@ class Producer(aiokafka.Producer):
         """Let go."""
         transport: Any = self.transport
         await transport.log.stop()
-        await super().on_stop()
+        await _briefly(super().on_stop())
+
+    async def flush(self) -> None:
+        """Wait until all is sent, though not for brokers that are away: only tables' changelogs are waited for here."""
+        await _briefly(super().flush())
+
+
+async def _briefly(act: Awaitable[None]) -> None:
+    try:
+        async with asyncio.timeout(LET_GO_MAX_S):
+            await act
+    except TimeoutError:
+        logger.info("Kafka does not answer: what was to be sent is not waited for")
