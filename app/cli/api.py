@@ -1,7 +1,7 @@
 """A client of one server's APIs: what is refused, and who does not answer, ends the command in its own way."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Self
 from urllib.parse import quote, urlsplit
@@ -33,7 +33,7 @@ class Api:
 
     def __init__(self, url: str, headers: Mapping[str, str], transport: httpx.BaseTransport | None = None) -> None:
         self.url = url.rstrip("/")
-        self._client = httpx.Client(headers=dict(headers), timeout=TIMEOUT_S, transport=transport)
+        self._client = httpx.Client(auth=_with(headers), timeout=TIMEOUT_S, transport=transport)
 
     def __enter__(self) -> Self:
         return self
@@ -60,6 +60,10 @@ class Api:
     def push(self, path: str, body: bytes, headers: Mapping[str, str], **query: str) -> Any:
         """Send a body as it is."""
         return self._called("POST", path, content=body, headers=dict(headers), params=query)
+
+    def send_event(self, path: str, body: bytes, headers: Mapping[str, str], **query: str) -> None:
+        """As `push`, without the token: an event keeps its headers, and its address has a secret of its own."""
+        self._called("POST", path, content=body, headers=dict(headers), params=query, auth=None)
 
     def here(self, url: str) -> str:
         """The path of an address in an answer: it may be written with another host than the one that we talk to."""
@@ -95,6 +99,14 @@ class Api:
 
     def _nobody(self, error: httpx.TransportError) -> NoServer:
         return NoServer(f"no server answers at {self.url} ({type(error).__name__}: {error}): is it running? See --url")
+
+
+def _with(headers: Mapping[str, str]) -> Callable[[httpx.Request], httpx.Request]:
+    def open_with(request: httpx.Request) -> httpx.Request:
+        request.headers.update(headers)
+        return request
+
+    return open_with
 
 
 def _message(answer: httpx.Response) -> str:

@@ -38,7 +38,7 @@ def send(session: Session, receiver: str, content: IO[bytes], *, ndjson: bool | 
         body = content.read(EVENT_BYTES_MAX + 1)
         if len(body) > EVENT_BYTES_MAX:
             raise click.UsageError(f"an event has at most {EVENT_BYTES_MAX} bytes")
-        session.api.push(path, body, headers | {"Idempotency-Key": name})
+        session.api.send_event(path, body, headers | {"Idempotency-Key": name})
         session.out.members({"accepted": 1, "sent as": "one event"}, {"accepted": 1})
         return
     accepted = 0
@@ -46,7 +46,7 @@ def send(session: Session, receiver: str, content: IO[bytes], *, ndjson: bool | 
         for number, lines in enumerate(_requests(content)):
             try:
                 key = {"Idempotency-Key": f"{name}/{number}"}
-                session.api.push(path, b"".join(lines), headers | key, batch="ndjson")
+                session.api.send_event(path, b"".join(lines), headers | key, batch="ndjson")
             except Refused as refused:
                 refused.message += f" (accepted before it: {accepted} events)"
                 raise

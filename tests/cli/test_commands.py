@@ -147,7 +147,7 @@ def test_a_column_that_is_none_is_not_sent(run: Run, shop: str) -> None:
 def test_a_mapping_is_tried_on_a_sample(run: Run, shop: str) -> None:
     fits = run("exports", "test", shop, given='{"sku": "A", "price": 21}')
     assert rows(fits) == [["orders", "sku", "A"], ["orders", "total", "42"]]
-    assert 'orders: path "sku" not found' in run("exports", "test", shop, given="{}", code=1).stderr
+    assert 'orders: column "sku": path "sku" not found' in run("exports", "test", shop, given="{}", code=1).stderr
 
 
 def test_a_flush_is_waited_for(run: Run, shop: str) -> None:
@@ -215,6 +215,7 @@ def test_dead_letters_are_listed_shown_replayed_and_discarded(run: Run, shop: st
     shown = run("dead-letters", "show", shop, "orders", third).stdout
     assert 'path "sku" not found in the body' in shown
     assert "Idempotency-Key" in shown
+    assert "X-StorageApi-Token" not in shown
     assert shown.endswith('{"price":\n3}\n')
     run("exports", "update", shop, "orders", "--column", "sku=ip", "--column", "total=template:Body('price') * 2")
     assert first in run("dead-letters", "replay", shop, "orders", first).stdout
