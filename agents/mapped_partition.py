@@ -29,11 +29,13 @@ from app.crash import CrashPoints
 from app.destinations.base import Watermark
 from app.errors import LoadFailed, LogCorrupt, LogFailed, PartitionElsewhere, StagingFailed
 from app.mapping.base import RowMapper
+from app.model.bound_topic import NOT_BEGUN, CopyKey, Progress, copied_to
 from app.model.cut import Cut
 from app.model.dead_letter import encode_dead_letters
 from app.model.export import Export
 from app.model.slice import Slice
 from app.model.staged import StagedFile
+from app.slicing.copies import Judged, judge_copies
 from app.slicing.staging import Staging, delete_staged
 from app.slicing.uncut import Uncut
 from app.streams import EVENTS, Streams
@@ -275,13 +277,16 @@ class MappedPartition:
 
     async def _map(self, records: Sequence[Record]) -> bool:
         """Whether the records are mapped now; not if another owner has cut meanwhile (see `_cut`)."""
-        packs, refused = await self._read(records)
+        read, refused = await self._read(records)
+        judged = judge_copies(read, self.copied)
+        packs = judged.packs
         await self._room.keeper.reached(max((pack.revision for _, pack in packs), default=0))
         repeats = await self.claims.repeats(packs)
         if not await self._follow_definitions(records[0].offset):  # nothing may come between it and the routing
             return False
         self._uncut.begin(self._room.now_us())
         self._uncut.flush.update(uid for _, pack in packs for uid in pack.flush)
+        self._take_copies(judged)
         self._uncut.refuse(Counter(one.receiver for one in refused if one.receiver))
         if not packs:
             return True
@@ -292,6 +297,26 @@ class MappedPartition:
         for one, mapped in zip(routed.wanted, results, strict=True):
             self._uncut.keep(one.export, one.placed, mapped, self._room.now_us())
         return True
+
+    def copied(self, key: CopyKey) -> Progress:
+        """How far the messages that are mapped have copied a bound topic."""
+        return self._uncut.copied.get(key) or self.cuts.fold.copied.get(key, NOT_BEGUN)
+
+    @property
+    def mapped_to(self) -> int:
+        """The offset of the next message to be mapped."""
+        return self._position
+
+    def _take_copies(self, judged: Judged) -> None:
+        self._uncut.take_copies(judged)
+        for offset, copy in judged.misfits:
+            text = "the copy of %s/%s from %s on does not fit: it was there before, or comes too late; passed over"
+            logger.warning(text, copy.topic, copy.partition, copy.begin, extra={**self._where, "offset": offset})
+        for offset, copy in judged.counting:
+            if copy.lost:
+                text = "%s/%s from %s on: %s offsets were deleted before they were read; the ledger counts them as lost"
+                where = {**self._where, "offset": offset}
+                logger.warning(text, copy.topic, copy.partition, copy.begin, copy.lost, extra=where)
 
     async def _read(self, records: Sequence[Record]) -> Reading:
         """As packs. Nobody is called unknown before the definitions are read to their end."""
@@ -401,6 +426,7 @@ class MappedPartition:
             checkpoint=self.cuts.checkpoint(self._room.keeper.receivers),
             flush=tuple(sorted(uncut.flush)),
             letters=dict(Counter(letter.export for letter in uncut.dead)),
+            copied=tuple(copied_to(key, progress) for key, progress in sorted(uncut.copied.items())),
         )
 
     def _slice(self, export_uid: str, staged: StagedFile, begin: int, end: int) -> Slice:

@@ -8,6 +8,7 @@ from agents.keep_definitions import DefinitionsKeeper
 from app.clock import US_PER_S, now_us
 from app.errors import DefinitionRefused
 from app.model.api_token import ApiToken
+from app.model.bound_topic import Binding
 from app.model.change import (
     AddToken,
     CreateExport,
@@ -26,6 +27,7 @@ from app.model.draft import ExportChange, ExportDraft, ReceiverDraft
 from app.model.receiver import Deduplication, Receiver
 from app.model.task import Task, TaskType
 from app.model.times import iso_ms
+from app.streams import is_internal
 from app.token_texts import SECRET_CHARACTERS, new_token_id, random_text, token_hash
 from tables.receivers import new_export, with_token
 
@@ -35,9 +37,10 @@ TASK_SUFFIX_CHARACTERS = 5
 class Definitions:
     """Receivers, exports, tasks and tokens, as this worker knows them. Changes raise DefinitionRefused or LogFailed."""
 
-    def __init__(self, keeper: DefinitionsKeeper, *, secret_grace_s: float) -> None:
+    def __init__(self, keeper: DefinitionsKeeper, *, secret_grace_s: float, topics_there: bool = False) -> None:
         self._keeper = keeper
         self._secret_grace_s = secret_grace_s
+        self._topics_there = topics_there
         self._receivers = keeper.receivers
 
     # reading
@@ -80,6 +83,7 @@ class Definitions:
             secret=random_text(SECRET_CHARACTERS),
             description=draft.description,
             deduplication=draft.deduplication,
+            kafka=self._may_bind(draft.kafka),
             exports=tuple(
                 with_token(new_export(uid, token_hex(8), export), draft.id, new_token_id(), created_us)
                 for export in sorted(draft.exports, key=lambda export: export.id)
@@ -102,7 +106,7 @@ class Definitions:
         work = UpdateExport(receiver.uid, export_id, change, new_token_id(), task.created_us)
         return await self._start(task, work)
 
-    async def update_receiver(
+    async def update_receiver(  # noqa: PLR0913 -- what may be changed
         self,
         project_id: int,
         receiver_id: str,
@@ -110,10 +114,13 @@ class Definitions:
         name: str | None,
         description: str | None,
         deduplication: Deduplication | UnsetType | None = UNSET,
+        kafka: Binding | UnsetType | None = UNSET,
     ) -> Receiver:
-        """Change the receiver at once; a name or description that is None stays, and a deduplication that is UNSET."""
+        """Change the receiver at once; what is None stays, and of deduplication and kafka what is UNSET."""
+        if isinstance(kafka, Binding):
+            self._may_bind(kafka)
         receiver = await self._known(project_id, receiver_id)
-        await self._keeper.submit(UpdateReceiver(receiver.uid, name, description, deduplication))
+        await self._keeper.submit(UpdateReceiver(receiver.uid, name, description, deduplication, kafka))
         return await self._known(project_id, receiver_id)
 
     async def delete_receiver(self, project_id: int, receiver_id: str) -> None:
@@ -164,6 +171,20 @@ class Definitions:
             return None
         _, text = await self.create_token(project_id, "made at the first start")
         return text
+
+    def _may_bind(self, binding: Binding | None) -> Binding | None:
+        if binding is None:
+            return None
+        if not self._topics_there:
+            message = (
+                "there are no topics to bind a receiver to: the log is no Kafka cluster (FOREBAY_BROKER=kafka://…)"
+            )
+            raise DefinitionRefused("badRequest", message)
+        for topic in binding.topics:
+            if is_internal(topic):
+                message = f'"{topic}" is a topic of Forebay or of the cluster itself: no receiver can be bound to it'
+                raise DefinitionRefused("badRequest", message)
+        return binding
 
     async def _known(self, project_id: int, receiver_id: str) -> Receiver:
         receiver = self.receiver(project_id, receiver_id)

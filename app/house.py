@@ -14,6 +14,8 @@ import msgspec
 from mode import Service
 from pydantic import SecretStr
 
+from agents.bound_topic import CopyingRoom
+from agents.copy_topics import TopicCopier
 from agents.filed_partition import FiledPartition
 from agents.flush_buffers import BufferedPartition, BufferingRoom, Ticker, flush_buffers
 from agents.keep_dead_letters import DeadLetterPartition, KeepingRoom, keep_dead_letters
@@ -56,6 +58,7 @@ from app.slicing.registry import open_staging
 from app.slicing.uncut import unless_too_large
 from app.streams import DEAD_LETTERS, DEFINITIONS, EVENTS, FILES, SLICES, Streams, create_streams
 from app.tallies import CutTally, DoorTally, LoadTally
+from app.transports.foreign import foreign_topics_of
 from app.transports.log import Log, log_of
 from app.web.body import BodyReader
 from app.web.doors import Doors
@@ -109,7 +112,9 @@ class House(Service):
         self._keeper = DefinitionsKeeper(self.streams, self._log, receivers)
         self._packs = PackReader(receivers, body_bytes_max=settings.request_bytes_max)
         self._refusals = Refusals()
-        self.definitions = Definitions(self._keeper, secret_grace_s=settings.secret_grace_s)
+        self.definitions = Definitions(
+            self._keeper, secret_grace_s=settings.secret_grace_s, topics_there=settings.on_kafka
+        )
         self.import_sources = ImportSources(self._keeper)
         self._task_owner = self._owned_tasks(crash)
         self._mapped = self._owned_events(crash, staging)
@@ -149,6 +154,7 @@ class House(Service):
             disk_reserve_bytes=settings.disk_reserve_bytes,
             free_bytes=self._free_bytes,
         )
+        self._topic_copier = self._copier()
         self._forwarder = Forwarder()
         self._ledger = Ledger(self.streams, self._log, self._asides.watermarks)
         self._tails = Tails(self.streams, self._log, self._keeper.receivers, self._packs, lambda: self.app.should_stop)
@@ -186,6 +192,7 @@ class House(Service):
             Cutter(self.streams, self._mapped),
             Ticker(self.streams, self._buffered),
             self._trimmer,
+            *([self._topic_copier] if self.settings.on_kafka else []),
         ]
 
     async def on_first_start(self) -> None:
@@ -296,6 +303,17 @@ class House(Service):
         keep_dead_letters(self.streams, owned)
         return owned
 
+    def _copier(self) -> TopicCopier:
+        room = CopyingRoom(
+            topics=lambda: foreign_topics_of(self.app),
+            log=self._log,
+            receivers=self._keeper.receivers,
+            ingest=self.ingest,
+            body_bytes_max=self.settings.request_bytes_max,
+            refusals=self._refusals,
+        )
+        return TopicCopier(self.streams, self._keeper.receivers, self._mapped, room)
+
     def _doors(self) -> Doors:
         return Doors(
             definitions=self.definitions,
@@ -332,6 +350,7 @@ class House(Service):
                 ingest=self.ingest,
                 cuts=self._cut_tally,
                 refused=self._refusals.counts,
+                bound=self._topic_copier.bound,
                 loads=self._load_tally,
                 templates=self._evaluator.tally,
                 suspended=self._mappers.suspended,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from app.crash import CrashPoints
 from app.errors import LogFailed, LogFull
+from app.model.bound_topic import Copy
 from app.model.event import PACK_HEADER, Event, encode_pack
 from app.model.receiver import Receiver
 from app.streams import EVENTS, Streams
@@ -183,6 +184,17 @@ class Ingest:
         await self._make_sure_of_room(0)
         await self._markers.send(exports)
         self._crash.reach("marked")
+
+    async def copy(self, partition: int, events: Sequence[Event], copies: Sequence[Copy]) -> int:
+        """Append a copy of a stretch of a bound topic, in its receiver's partition; the message's offset.
+
+        Raises LogFull or LogFailed, as `accept`.
+        """
+        await self._make_sure_of_room(sum(event.size_bytes for event in events))
+        value = encode_pack(self._revision(), events, copies=copies)
+        (offset,) = await self._log().append([NewRecord(EVENTS, partition, None, value, PACK_HEADERS)])
+        self._crash.reach("copied")
+        return offset
 
     async def repeat(self, events: Sequence[Event], revision: int, done: NewRecord) -> None:
         """Let events of one receiver come again, and then append the record that says so.

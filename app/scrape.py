@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, NamedTuple, TypeVar
 
+from agents.bound_topic import BoundTopic
 from agents.filed_partition import FiledPartition, WaitingFiles
 from agents.flush_buffers import BufferedPartition
 from agents.keep_dead_letters import DeadLetterPartition
@@ -47,6 +48,7 @@ class Sources:
     ingest: Ingest
     cuts: CutTally
     refused: Counter[Refusal]
+    bound: Callable[[], Mapping[tuple[str, str], BoundTopic]]
     loads: LoadTally
     templates: TemplateTally
     suspended: Callable[[], set[tuple[str, int]]]
@@ -100,6 +102,13 @@ class Seen:
         """One for each partition that is mapped here, if the log answers."""
         return (Sample(value(lag), (str(number),)) for number, lag in (self.log.lags if self.log else ()))
 
+    def of_topics(self, value: Callable[[BoundTopic], float]) -> Iterator[Sample]:
+        """One for each topic that is copied here."""
+        bound = self.sources.bound().items()
+        return (
+            Sample(value(one), (*self.receivers[uid], topic)) for (uid, topic), one in bound if uid in self.receivers
+        )
+
     def age_s(self, since_us: int) -> float:
         """Seconds since then; 0 if that was never."""
         return max(0, self.now_us - since_us) / US_PER_S if since_us else 0.0
@@ -108,6 +117,7 @@ class Seen:
 Read = Callable[[Seen], Iterable[Sample]]
 
 RECEIVER = ("project", "receiver")
+TOPIC = (*RECEIVER, "topic")
 EXPORT = ("project", "receiver", "export")
 COUNTER, GAUGE, HISTOGRAM = Kind.COUNTER, Kind.GAUGE, Kind.HISTOGRAM
 
@@ -298,6 +308,23 @@ METRICS: tuple[tuple[Spec, Read], ...] = (
     (
         Spec("forebay_templates_suspended", GAUGE, "1 while an export's templates are suspended, else absent", EXPORT),
         _suspended,
+    ),
+    (
+        Spec("forebay_bound_topic_behind", GAUGE, "offsets of a bound topic that are not copied yet", TOPIC),
+        lambda seen: seen.of_topics(lambda bound: bound.behind),
+    ),
+    (
+        Spec(
+            "forebay_bound_topic_missing",
+            GAUGE,
+            "1 while a bound topic is not there, or is too large",
+            TOPIC,
+        ),
+        lambda seen: seen.of_topics(lambda bound: bound.missing),
+    ),
+    (
+        Spec("forebay_records_lost_total", COUNTER, "offsets of bound topics that were deleted unread", RECEIVER),
+        lambda seen: seen.of_receivers(seen.sources.cuts.unread),
     ),
     # buffers
     (

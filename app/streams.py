@@ -31,6 +31,7 @@ DEAD_LETTERS = "dead-letters"  # key: export; value = DeadLetter
 DEFINITIONS = "definitions"  # one partition; value = Change
 
 DEFINITIONS_TP = TP(DEFINITIONS, 0)
+OUR_TOPICS = frozenset({EVENTS, CUTS, CLAIMS, SLICES, FILES, DEAD_LETTERS, DEFINITIONS})
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,11 @@ class Streams:
     def partition_of(self, uid: str) -> int:
         """The partition of everything that is keyed by this uid; the same in every process."""
         return int.from_bytes(blake2b(uid.encode(), digest_size=8).digest()) % self.partitions
+
+
+def is_internal(topic: str) -> bool:
+    """Whether it is one of ours, or of the cluster's own."""
+    return topic in OUR_TOPICS or topic.startswith((f"{APP_ID}-", "__"))
 
 
 class Tables(TableManager):

@@ -67,12 +67,14 @@ class IngestTally:
 class CutTally:
     """Events of cuts that count and were made here: by receiver (uid), `mapped` and `dead` by export (uid).
 
-    `lost` are cuts that another owner was faster with.
+    `unread` are offsets of bound topics that were deleted before they were read. `lost` are cuts that another owner was
+    faster with.
     """
 
     accepted: Counter[str] = field(default_factory=Counter)
     deduplicated: Counter[str] = field(default_factory=Counter)
     unrouted: Counter[str] = field(default_factory=Counter)
+    unread: Counter[str] = field(default_factory=Counter)
     mapped: Counter[str] = field(default_factory=Counter)
     dead: Counter[str] = field(default_factory=Counter)
     took: Timings = field(default_factory=lambda: Timings(CUT_BOUNDS_S))
@@ -84,6 +86,7 @@ class CutTally:
             self.accepted[uid] += counts.accepted
             self.deduplicated[uid] += counts.deduplicated
             self.unrouted[uid] += counts.unrouted
+            self.unread[uid] += counts.lost
         for part in cut.slices:
             self.mapped[part.export] += part.events
         self.dead.update(cut.letters)

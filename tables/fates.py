@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from faust.types import TP
 
+from app.model.bound_topic import NOT_BEGUN, CopyKey, Progress
 from app.model.claim import decode_claims
 from app.model.cut import Cut
 from app.model.dead_letter import DeadLetter
@@ -61,6 +62,7 @@ class FollowedPartition:
         self._cuts = CutReader(log, partition)
         self._next = 0
         self._told_to = 0
+        self._copied: dict[CopyKey, Progress] = {}
         self._awaited: deque[Awaited] = deque()
         self._markers: deque[Line] = deque()
         self._pending: deque[Cut] = deque()
@@ -93,7 +95,14 @@ class FollowedPartition:
         run = await self._log().read(self._tp, self._next, bytes_max=READ_BYTES_MAX)
         self._next = run.next
         packs = self._packs.read(run.records).packs  # the mapper says what is none
-        return [line for offset, pack in packs for line in self._came(offset, pack, listened)]
+        return [line for offset, pack in packs if self._is_new(pack) for line in self._came(offset, pack, listened)]
+
+    def _is_new(self, pack: Pack) -> bool:
+        """Whether it copies of bound topics what was not copied before, as far as is known here."""
+        if any(copy.before < self._copied.get(copy.key, NOT_BEGUN) for copy in pack.copies):
+            return False
+        self._copied.update((copy.key, copy.after) for copy in pack.copies)
+        return True
 
     def _came(self, offset: int, pack: Pack, listened: Collection[str]) -> Iterator[Line]:
         log_id = self._cuts.fold.log_id_at(offset)

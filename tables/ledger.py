@@ -28,7 +28,7 @@ class ExportLedger(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class ReceiverLedger(msgspec.Struct, frozen=True, rename="camel"):
-    """Of one receiver. `refused` are records from Kafka that became no event."""
+    """Of one receiver. `refused` and `lost` are records of Kafka that became no event."""
 
     accepted: int
     deduplicated: int
@@ -36,6 +36,7 @@ class ReceiverLedger(msgspec.Struct, frozen=True, rename="camel"):
     routed: int
     exports: tuple[ExportLedger, ...]
     refused: int = 0
+    lost: int = 0
 
 
 class Ledger:
@@ -64,6 +65,7 @@ class Ledger:
             routed=counts.accepted - counts.deduplicated - counts.unrouted,
             exports=tuple(self._of_export(export.id, export.uid, marks) for export in receiver.exports),
             refused=counts.refused,
+            lost=counts.lost,
         )
 
     def _of_export(self, export_id: str, uid: str, marks: Sequence[Watermark]) -> ExportLedger:

@@ -75,6 +75,7 @@ class Receivers:
     import_sources: ImportSources = field(default_factory=lambda: ImportSources(MAPPINGS_PER_EXPORT_MAX))
     by_uid: dict[str, Receiver] = field(default_factory=dict)
     deleted: set[str] = field(default_factory=set)  # uids of receivers and exports: gone, not merely unknown
+    _bound: set[str] = field(default_factory=set)  # uids of receivers with topics
     _uids: dict[tuple[int, str], str] = field(default_factory=dict)
     _ids: dict[int, list[str]] = field(default_factory=dict)
     _exports: dict[str, Export] = field(default_factory=dict)
@@ -98,6 +99,10 @@ class Receivers:
     def of_project(self, project_id: int) -> list[Receiver]:
         """The project's receivers, sorted by id."""
         return [self.by_uid[self._uids[project_id, id_]] for id_ in self._ids.get(project_id, [])]
+
+    def bound(self) -> list[Receiver]:
+        """The receivers that take events from topics."""
+        return [self.by_uid[uid] for uid in sorted(self._bound)]
 
     def export(self, uid: str) -> Export | None:
         """The export of this uid, or None."""
@@ -268,7 +273,9 @@ class Receivers:
         name = receiver.name if change.name is None else change.name
         description = receiver.description if change.description is None else change.description
         deduplication = receiver.deduplication if change.deduplication is msgspec.UNSET else change.deduplication
-        self._put(msgspec.structs.replace(receiver, name=name, description=description, deduplication=deduplication))
+        kafka = receiver.kafka if change.kafka is msgspec.UNSET else change.kafka
+        changed = {"name": name, "description": description, "deduplication": deduplication, "kafka": kafka}
+        self._put(msgspec.structs.replace(receiver, **changed))
 
     def _rotate_secret(self, change: RotateSecret) -> None:
         receiver = self._living(change.receiver_uid)
@@ -307,6 +314,9 @@ class Receivers:
 
     def _keep(self, receiver: Receiver) -> None:
         self.by_uid[receiver.uid] = receiver
+        self._bound.discard(receiver.uid)
+        if receiver.kafka is not None:
+            self._bound.add(receiver.uid)
         for export in receiver.exports:
             self._exports[export.uid] = export
             self._mappings[export.uid, export.mapping_number] = export.mapping
@@ -322,6 +332,7 @@ class Receivers:
         for export in receiver.exports:
             self._forget_export(export)
         del self.by_uid[receiver.uid]
+        self._bound.discard(receiver.uid)
         self.deleted.add(receiver.uid)
 
     def _delete_export(self, change: DeleteExport) -> None:

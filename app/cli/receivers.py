@@ -1,6 +1,7 @@
 """`forebay receivers`."""
 
-from typing import IO
+from collections.abc import Callable
+from typing import IO, TypeVar
 
 import click
 
@@ -10,6 +11,19 @@ from app.cli.documents import file_option, given, read_document
 from app.cli.tasks import finished
 
 RECEIVERS = "/v1/receivers"
+Command = TypeVar("Command", bound=Callable[..., None])
+
+
+def topic_options(command: Command) -> Command:
+    """`--topic` and `--from`."""
+    start = click.option(
+        "--from",
+        "start",
+        type=click.Choice(["earliest", "latest"]),
+        help="Where a topic is begun that the receiver has never read; latest when absent.",
+    )
+    topics = click.option("--topic", "topics", multiple=True, help="Take events from this topic of Kafka; any number.")
+    return topics(start(command))
 
 
 @click.group()
@@ -41,17 +55,24 @@ def show_receiver(session: Session, receiver: str) -> None:
 @click.argument("name", required=False)
 @click.option("--id", "receiver_id", help="Its id; made of the name when absent.")
 @click.option("--description", help="What it is for.")
+@topic_options
 @file_option("The receiver, with its exports")
 @as_client
 def create_receiver(
-    session: Session, name: str | None, receiver_id: str | None, description: str | None, document: IO[bytes] | None
+    session: Session,
+    name: str | None,
+    receiver_id: str | None,
+    description: str | None,
+    topics: tuple[str, ...],
+    start: str | None,
+    document: IO[bytes] | None,
 ) -> None:
     """Create a receiver, and wait until it is there.
 
     NAME alone makes one without exports; add them with `forebay exports create`. Options go before what the file says.
     """
     document_said = read_document(document, session.api, "CreateReceiver")
-    content = document_said | given(name=name, id=receiver_id, description=description)
+    content = document_said | given(name=name, id=receiver_id, description=description, kafka=_binding(topics, start))
     if not content:
         raise click.UsageError("give a NAME, or --file")
     task = finished(session, session.api.post(RECEIVERS, content), "creating the receiver")
@@ -62,13 +83,32 @@ def create_receiver(
 @click.argument("receiver")
 @click.option("--name", help="Its new name.")
 @click.option("--description", help="What it is for.")
+@topic_options
+@click.option("--unbind", is_flag=True, help="Take no events from topics any more.")
 @file_option("What shall be otherwise")
 @as_client
 def update_receiver(
-    session: Session, receiver: str, name: str | None, description: str | None, document: IO[bytes] | None
+    session: Session,
+    receiver: str,
+    name: str | None,
+    description: str | None,
+    topics: tuple[str, ...],
+    start: str | None,
+    document: IO[bytes] | None,
+    *,
+    unbind: bool,
 ) -> None:
-    """Change a receiver's name or description."""
-    content = read_document(document, session.api, "UpdateReceiver") | given(name=name, description=description)
+    """Change a receiver's name, its description, or the topics that it takes events from.
+
+    Of topics all are named that it shall have.
+    """
+    if unbind and topics:
+        raise click.UsageError("--unbind does not go with --topic")
+    content = read_document(document, session.api, "UpdateReceiver") | given(
+        name=name, description=description, kafka=_binding(topics, start)
+    )
+    if unbind:
+        content["kafka"] = None
     if not content:
         raise click.UsageError("say what shall be otherwise")
     _show(session, session.api.patch(path_of("v1", "receivers", receiver), content))
@@ -107,6 +147,12 @@ def refresh_tokens(session: Session, receiver: str) -> None:
     _show(session, session.api.post(path_of("v1", "receivers", receiver, "tokens", "refresh")))
 
 
+def _binding(topics: tuple[str, ...], start: str | None) -> Json | None:
+    if start is not None and not topics:
+        raise click.UsageError("--from goes with --topic")
+    return {"topics": list(topics), **given(**{"from": start})} if topics else None
+
+
 def _show(session: Session, receiver: Json) -> None:
     members = {
         "id": receiver["id"],
@@ -115,6 +161,8 @@ def _show(session: Session, receiver: Json) -> None:
         "url": receiver["url"],
         "exports": ", ".join(f"{export['id']} → {export['mapping']['tableId']}" for export in receiver["exports"]),
     }
+    if "kafka" in receiver:
+        members["topics"] = f"{', '.join(receiver['kafka']['topics'])} (from {receiver['kafka']['from']})"
     if "previousSecretValidUntil" in receiver:
         members["old url until"] = receiver["previousSecretValidUntil"]
     session.out.members(members, receiver)

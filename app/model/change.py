@@ -7,6 +7,7 @@ needed to do it, and, when the tables are there, `FinishTask`, which makes it tr
 import msgspec
 
 from app.model.api_token import DERIVED_ID_CHARACTERS, ApiToken
+from app.model.bound_topic import Binding
 from app.model.draft import ExportChange, ExportDraft
 from app.model.import_source import ImportToken, Region, SourceState
 from app.model.receiver import Deduplication, Receiver
@@ -58,12 +59,13 @@ class FinishTask(msgspec.Struct, frozen=True, tag="finish-task"):
 
 
 class UpdateReceiver(msgspec.Struct, frozen=True, tag="update-receiver"):
-    """Change a receiver; None stays as it is, but for `deduplication`: None takes it away, UNSET lets it be."""
+    """Change a receiver; None stays as it is, but of `deduplication` and `kafka`: None takes away, UNSET lets be."""
 
     receiver_uid: str
     name: str | None = None
     description: str | None = None
     deduplication: Deduplication | msgspec.UnsetType | None = msgspec.UNSET
+    kafka: Binding | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class DeleteReceiver(msgspec.Struct, frozen=True, tag="delete-receiver"):

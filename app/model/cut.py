@@ -2,6 +2,7 @@
 
 import msgspec
 
+from app.model.bound_topic import CopiedTo
 from app.model.slice import Slice
 from app.model.staged import StagedFile
 
@@ -9,13 +10,14 @@ from app.model.staged import StagedFile
 class ReceiverCounts(msgspec.Struct, frozen=True, omit_defaults=True):
     """Events of one receiver: accepted = deduplicated + unrouted + routed.
 
-    Beside them `refused`: records that other programs produced for it and that became no event.
+    Beside them stand records of Kafka that became no event: `refused` when they were read, `lost` before they were.
     """
 
     accepted: int = 0
     deduplicated: int = 0
     unrouted: int = 0
     refused: int = 0
+    lost: int = 0
 
     def plus(self, other: "ReceiverCounts") -> "ReceiverCounts":
         """The sum."""
@@ -24,6 +26,7 @@ class ReceiverCounts(msgspec.Struct, frozen=True, omit_defaults=True):
             self.deduplicated + other.deduplicated,
             self.unrouted + other.unrouted,
             self.refused + other.refused,
+            self.lost + other.lost,
         )
 
 
@@ -71,6 +74,7 @@ class Totals(msgspec.Struct, frozen=True):
     receivers: dict[str, ReceiverCounts]
     exports: dict[str, ExportCounts]
     arrival_last_us: int
+    copied: tuple[CopiedTo, ...] = ()
 
 
 class Cut(msgspec.Struct, frozen=True, tag="cut", omit_defaults=True):
@@ -79,7 +83,7 @@ class Cut(msgspec.Struct, frozen=True, tag="cut", omit_defaults=True):
     Counts only if `life` is the last life, and `begin` is where the last cut that counts ended. `checkpoint` holds the
     totals before this cut. `arrival_last_us` is the latest arrival among its events. `flush` are the exports that its
     flush markers name. `letters` says how many dead letters it has of each export: who waits for them knows when all
-    are there.
+    are there. `copied` is how far its copies of bound topics have come, where it has any.
     """
 
     life: str
@@ -95,6 +99,7 @@ class Cut(msgspec.Struct, frozen=True, tag="cut", omit_defaults=True):
     checkpoint: Totals | None = None
     flush: tuple[str, ...] = ()
     letters: dict[str, int] = {}
+    copied: tuple[CopiedTo, ...] = ()
 
     def staged_names(self) -> set[str]:
         """Every staged file that it names."""

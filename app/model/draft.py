@@ -2,6 +2,7 @@
 
 import msgspec
 
+from app.model.bound_topic import Binding
 from app.model.conditions import Conditions
 from app.model.import_source import Region
 from app.model.mapping import Mapping
@@ -25,6 +26,7 @@ class ReceiverDraft(msgspec.Struct, frozen=True):
     description: str
     exports: tuple[ExportDraft, ...]
     deduplication: Deduplication | None = None
+    kafka: Binding | None = None
 
 
 class ImportSourceDraft(msgspec.Struct, frozen=True):

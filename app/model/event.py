@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from app.model.bound_topic import Copy
+
 OVERHEAD_BYTES = 64
 PACK_HEADER = "forebay"  # of every message of ours
 
@@ -58,21 +60,25 @@ class Pack(msgspec.Struct, frozen=True, array_like=True):
     """The events of one log message, accepted under one revision of the definitions.
 
     `flush` makes it a flush marker: the uids of the exports whose rows of all that stands before it are to be loaded
-    soon, whatever their conditions say.
+    soon, whatever their conditions say. With `copies` the events are records of a bound topic: one copy says of which
+    stretch, and they count only if it does. Beginnings come together, without events.
     """
 
     revision: int
     events: tuple[Event, ...]
     flush: tuple[str, ...] = ()
+    copies: tuple[Copy, ...] = ()
 
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Pack)
 
 
-def encode_pack(revision: int, events: Iterable[Event], flush: Iterable[str] = ()) -> bytes:
+def encode_pack(
+    revision: int, events: Iterable[Event], flush: Iterable[str] = (), copies: Iterable[Copy] = ()
+) -> bytes:
     """The value of one log message."""
-    return _encoder.encode(Pack(revision, tuple(events), tuple(flush)))
+    return _encoder.encode(Pack(revision, tuple(events), tuple(flush), tuple(copies)))
 
 
 def decode_pack(value: bytes) -> Pack:

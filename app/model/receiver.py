@@ -2,6 +2,7 @@
 
 import msgspec
 
+from app.model.bound_topic import Binding
 from app.model.export import Export
 from app.model.mapping import MappingKind
 
@@ -15,7 +16,8 @@ class Deduplication(msgspec.Struct, frozen=True):
 class Receiver(msgspec.Struct, frozen=True):
     """`uid` is given at creation and never again. `exports` are sorted by id.
 
-    `previous_secret`, if any, is valid until `previous_secret_until_us`.
+    `kafka` are the topics that it takes events from, if any. `previous_secret`, if any, is valid until
+    `previous_secret_until_us`.
     """
 
     uid: str
@@ -28,6 +30,7 @@ class Receiver(msgspec.Struct, frozen=True):
     deduplication: Deduplication | None = None
     previous_secret: str = ""
     previous_secret_until_us: int = 0
+    kafka: Binding | None = None
 
     def export(self, export_id: str) -> Export | None:
         """The export with this id, or None."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from app.model.bound_topic import CopyKey, Progress, copied_to
 from app.model.cut import ChainEnd, Cut, CutRecord, ExportCounts, Life, ReceiverCounts, Totals
 
 
@@ -20,6 +21,7 @@ class CutLog:
     receivers: dict[str, ReceiverCounts] = field(default_factory=dict)
     exports: dict[str, ExportCounts] = field(default_factory=dict)
     arrival_last_us: int = 0
+    copied: dict[CopyKey, Progress] = field(default_factory=dict)
 
     def apply(self, record: CutRecord) -> bool:
         """Take the next record of the log; whether it counts."""
@@ -44,6 +46,7 @@ class CutLog:
             self.receivers[uid] = self.receivers.get(uid, ReceiverCounts()).plus(counts)
         for uid, routed in cut.exports.items():
             self.exports[uid] = self.exports.get(uid, ExportCounts()).plus(routed)
+        self.copied.update((one.key, one.progress) for one in cut.copied)
         for part in cut.slices:
             self.chains[part.export, part.log_id] = ChainEnd(part.export, part.log_id, part.end, part.events_total)
         return True
@@ -55,6 +58,7 @@ class CutLog:
         self.receivers = dict(totals.receivers)
         self.exports = dict(totals.exports)
         self.arrival_last_us = totals.arrival_last_us
+        self.copied = {one.key: one.progress for one in totals.copied}
 
     @property
     def log_id(self) -> str | None:
@@ -77,4 +81,5 @@ class CutLog:
             receivers={uid: counts for uid, counts in self.receivers.items() if receiver_lives(uid)},
             exports={uid: counts for uid, counts in self.exports.items() if export_lives(uid)},
             arrival_last_us=self.arrival_last_us,
+            copied=tuple(copied_to(key, one) for key, one in self.copied.items() if receiver_lives(key[0])),
         )

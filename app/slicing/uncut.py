@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 
 from app.clock import US_PER_S
 from app.errors import MappingFailed
+from app.model.bound_topic import CopyKey, Progress
 from app.model.cut import ExportCounts, ReceiverCounts
 from app.model.dead_letter import DeadLetter
 from app.model.event import Event, Position
 from app.model.export import Export
 from app.model.mapping import MappingKind
 from app.model.row import Row
+from app.slicing.copies import Judged
 from app.slicing.due import due
 from app.slicing.open_slice import OpenSlice
 
@@ -22,13 +24,17 @@ WAIT_US = US_PER_S
 
 @dataclass(slots=True)
 class Uncut:
-    """Open slices, dead letters and counts since the last cut; `flush` are the exports that flush markers named."""
+    """Open slices, dead letters and counts since the last cut; `flush` are the exports that flush markers named.
+
+    `copied` is how far bound topics are copied, of those that have moved.
+    """
 
     slices: dict[str, OpenSlice] = field(default_factory=dict)
     dead: list[DeadLetter] = field(default_factory=list)
     receivers: dict[str, ReceiverCounts] = field(default_factory=dict)
     exports: dict[str, ExportCounts] = field(default_factory=dict)
     flush: set[str] = field(default_factory=set)
+    copied: dict[CopyKey, Progress] = field(default_factory=dict)
     arrival_last_us: int = 0
     _dead_bytes: int = 0
     _begun_us: int = 0
@@ -66,10 +72,21 @@ class Uncut:
             counts = ReceiverCounts(events, deduplicated.get(uid, 0), unrouted.get(uid, 0))
             self.receivers[uid] = self.receivers.get(uid, ReceiverCounts()).plus(counts)
 
+    def take_copies(self, judged: Judged) -> None:
+        """Add how far copies of bound topics have come, and which of their records became no event."""
+        self.copied.update(judged.progress)
+        self.refuse(judged.refused)
+        for uid, offsets in judged.lost.items():
+            self._add(uid, ReceiverCounts(lost=offsets))
+
     def refuse(self, refused: Mapping[str, int]) -> None:
         """Add records that became no event, by receiver."""
         for uid, records in refused.items():
-            self.receivers[uid] = self.receivers.get(uid, ReceiverCounts()).plus(ReceiverCounts(refused=records))
+            self._add(uid, ReceiverCounts(refused=records))
+
+    def _add(self, uid: str, counts: ReceiverCounts) -> None:
+        if counts != ReceiverCounts():
+            self.receivers[uid] = self.receivers.get(uid, ReceiverCounts()).plus(counts)
 
     def keep(
         self,

@@ -8,6 +8,7 @@ from msgspec import UNSET, UnsetType
 
 from app.errors import MappingFailed
 from app.model.api_token import ApiToken
+from app.model.bound_topic import Binding
 from app.model.column import Template
 from app.model.conditions import MIB
 from app.model.dead_letter import DeadLetter
@@ -56,7 +57,7 @@ class Definitions(Protocol):
     async def update_export(self, project_id: int, receiver_id: str, export_id: str, change: ExportChange) -> Task:
         """Start a task that changes the export."""
 
-    async def update_receiver(
+    async def update_receiver(  # noqa: PLR0913 -- what may be changed
         self,
         project_id: int,
         receiver_id: str,
@@ -64,8 +65,9 @@ class Definitions(Protocol):
         name: str | None,
         description: str | None,
         deduplication: Deduplication | UnsetType | None = UNSET,
+        kafka: Binding | UnsetType | None = UNSET,
     ) -> Receiver:
-        """Change the receiver at once; a name or description that is None stays, and a deduplication that is UNSET."""
+        """Change the receiver at once; what is None stays, and of deduplication and kafka what is UNSET."""
 
     async def rotate_secret(self, project_id: int, receiver_id: str, *, grace_s: float | None) -> Receiver:
         """Give the receiver a new secret; the old one is valid for so long (None: as the settings say)."""

@@ -84,6 +84,7 @@ async def sources(worker: Worker) -> Sources:
         ingest=ingest,
         cuts=worker.mapping.tally,
         refused=worker.mapping.refusals.counts,
+        bound=dict,
         loads=worker.loading.tally,
         templates=TemplateTally(),
         suspended=lambda: {("x", 1), ("x", 2), ("gone", 1)},

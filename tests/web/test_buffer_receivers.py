@@ -8,6 +8,7 @@ from web_fakes import CREATED_US, PROJECT, PUBLIC_URL, SECRET, TOKEN, a_receiver
 from yarl import URL
 
 from app.errors import DefinitionRefused, LogFull
+from app.model.bound_topic import Binding, StartFrom
 from app.model.dead_letter import DeadLetter
 from app.model.event import Event
 from app.model.receiver import Deduplication
@@ -79,7 +80,7 @@ async def test_a_receiver_is_updated_and_deleted_at_once(client, house, auth) ->
     response = await client.delete("/v1/receivers/receiver-1", headers=auth)
     assert (response.status, await response.read()) == (200, b"")
     assert house.definitions.asked == [
-        ("update_receiver", PROJECT, "receiver-1", "New", None, UNSET),
+        ("update_receiver", PROJECT, "receiver-1", "New", None, UNSET, UNSET),
         ("delete_receiver", PROJECT, "receiver-1"),
     ]
 
@@ -113,6 +114,42 @@ async def test_where_the_key_of_an_event_stands_is_set_kept_and_taken_away(clien
 async def test_where_the_key_of_an_event_stands_must_be_a_path(client, house, auth, deduplication, error) -> None:
     for method, path, name in (("POST", "/v1/receivers", {"name": "R"}), ("PATCH", "/v1/receivers/receiver-1", {})):
         answer = await client.request(method, path, json={**name, "deduplication": deduplication}, headers=auth)
+        assert (answer.status, (await answer.json())["error"]) == (400, error)
+    assert house.definitions.asked == []
+
+
+async def test_the_topics_of_a_receiver_are_set_kept_and_taken_away(client, house, auth) -> None:
+    topics = {"kafka": {"topics": ["a.b_c-D", "e"], "from": "earliest"}}
+    await client.post("/v1/receivers", json={"name": "R", **topics}, headers=auth)
+    bound = Binding(("a.b_c-D", "e"), StartFrom.EARLIEST)
+    assert house.definitions.asked[0][2].kafka == bound
+    house.definitions.known["receiver-1"] = replace(house.definitions.known["receiver-1"], kafka=bound)
+    answer = await client.patch("/v1/receivers/receiver-1", json={"name": "New"}, headers=auth)
+    assert await answer.json() == {**RECEIVER, **topics, "name": "New"}
+    answer = await client.patch("/v1/receivers/receiver-1", json={"kafka": {"topics": ["x"]}}, headers=auth)
+    assert (await answer.json())["kafka"] == {"topics": ["x"], "from": "latest"}
+    answer = await client.patch("/v1/receivers/receiver-1", json={"kafka": None}, headers=auth)
+    assert await answer.json() == RECEIVER
+
+
+@pytest.mark.parametrize(
+    ("kafka", "error"),
+    [
+        ({}, "buffer.missingField"),
+        ({"topics": []}, "buffer.invalidLength"),
+        ({"topics": [f"t{number}" for number in range(11)]}, "buffer.invalidLength"),
+        ({"topics": ["x" * 250]}, "buffer.invalidLength"),
+        ({"topics": [""]}, "buffer.invalidLength"),
+        ({"topics": ["a", "a"]}, "buffer.badRequest"),
+        ({"topics": [".."]}, "buffer.badRequest"),
+        ({"topics": ["a b"]}, "buffer.badRequest"),
+        ({"topics": ["t"], "from": "middle"}, "buffer.invalidEnumValue"),
+        ({"topics": "t"}, "buffer.decodePayload"),
+    ],
+)
+async def test_topics_must_be_names_of_some(client, house, auth, kafka, error) -> None:
+    for method, path, name in (("POST", "/v1/receivers", {"name": "R"}), ("PATCH", "/v1/receivers/receiver-1", {})):
+        answer = await client.request(method, path, json={**name, "kafka": kafka}, headers=auth)
         assert (answer.status, (await answer.json())["error"]) == (400, error)
     assert house.definitions.asked == []
 
@@ -291,6 +328,7 @@ async def test_the_ledger_is_read(client, house, auth) -> None:
         "routed": 3,
         "exports": [{"exportId": "export-1", "routed": 3, "buffered": 0, "loaded": 2, "deadLettered": 1, "expired": 1}],
         "refused": 0,
+        "lost": 0,
     }
 
 

@@ -85,10 +85,17 @@ class FakeDefinitions:
         task = a_task(receiver_id, TaskType.EXPORT_UPDATE, export_id)
         return self._act("update_export", project_id, receiver_id, export_id, change, task=task)
 
-    async def update_receiver(
-        self, project_id: int, receiver_id: str, *, name: str | None, description: str | None, deduplication=UNSET
+    async def update_receiver(  # noqa: PLR0913 -- what may be changed
+        self,
+        project_id: int,
+        receiver_id: str,
+        *,
+        name: str | None,
+        description: str | None,
+        deduplication=UNSET,
+        kafka=UNSET,
     ) -> Receiver:
-        self._act("update_receiver", project_id, receiver_id, name, description, deduplication)
+        self._act("update_receiver", project_id, receiver_id, name, description, deduplication, kafka)
         receiver = self.known.get(receiver_id) or a_receiver(receiver_id)
         changed = {"name": name or receiver.name, "description": description or receiver.description}
         kept = receiver.deduplication if deduplication is UNSET else deduplication
@@ -99,6 +106,7 @@ class FakeDefinitions:
             secret=SECRET,
             exports=receiver.exports,
             deduplication=kept,
+            kafka=receiver.kafka if kafka is UNSET else kafka,
             **changed,
         )
 

@@ -11,11 +11,11 @@ from faust.types import TP
 from app import clock
 from app.errors import LogFailed
 from app.transports.kafka.reader import Reader
-from app.transports.log import NewRecord, Record, Run
+from app.transports.kafka.runs import read_run
+from app.transports.log import NewRecord, Run
 
 LOOK_AGAIN_S = 0.1  # for what others append; what this process appends is known at once
 APPEND_MAX_S = 30.0
-RECORD_OVERHEAD_BYTES = 70  # about what Kafka adds to a record
 
 Seek = Callable[[TP, int], Awaitable[None]]
 
@@ -61,21 +61,7 @@ class KafkaLog:
 
     async def read(self, tp: TP, offset: int, *, bytes_max: int) -> Run:
         """What is there from `offset` on, at least one record if any, an empty run at the end of the log."""
-        position = offset
-        while True:
-            try:
-                records, position, end = await self._reader.fetch(tp, position, bytes_max)
-            except IndexError:  # it is trimmed, or beyond the end
-                start, end = await self.bounds(tp)
-                if position >= start:
-                    return Run(tp, offset, offset, [])
-                position = start
-                continue
-            if records:
-                kept = _within(records, bytes_max)
-                return Run(tp, offset, position if len(kept) == len(records) else kept[-1].offset + 1, kept)
-            if position >= end:
-                return Run(tp, offset, max(offset, position), [])
+        return await read_run(self._reader, tp, offset, bytes_max)
 
     async def wait_beyond(self, tp: TP, offset: int, *, timeout_s: float) -> None:
         """Return when the partition's end is above `offset`, or after `timeout_s`."""
@@ -95,8 +81,7 @@ class KafkaLog:
 
     async def bounds(self, tp: TP) -> tuple[int, int]:
         """The first retained offset and the end."""
-        start, end = await asyncio.gather(self._reader.start_of(tp), self._reader.end(tp))
-        return start, end
+        return await self._reader.bounds(tp)
 
     async def delete_before(self, tp: TP, offset: int) -> None:
         """Forget the records below `offset`; the brokers free their room segment by segment."""
@@ -136,13 +121,3 @@ async def _wait(rung: asyncio.Event, timeout_s: float) -> None:
             await rung.wait()
     except TimeoutError:
         return
-
-
-def _within(records: list[Record], bytes_max: int) -> list[Record]:
-    """As many as fit, and at least one."""
-    left = bytes_max
-    for count, record in enumerate(records):
-        left -= len(record.key or b"") + len(record.value or b"") + RECORD_OVERHEAD_BYTES
-        if left < 0 and count:
-            return records[:count]
-    return records

@@ -25,10 +25,12 @@ class Producer(aiokafka.Producer):
         await super().on_start()
         transport: Any = self.transport
         await transport.log.start(self._producer)
+        await transport.foreign.start()
 
     async def on_stop(self) -> None:
         """Let go."""
         transport: Any = self.transport
+        await transport.foreign.stop()
         await transport.log.stop()
         await _briefly(super().on_stop())
 

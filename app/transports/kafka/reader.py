@@ -19,15 +19,19 @@ from app.transports.log import Record
 
 END, START = -1, -2  # what ListOffsets calls them
 ATTEMPTS, RETRY_S = 5, 0.2
-READ_UNCOMMITTED = 0
+READ_UNCOMMITTED, READ_COMMITTED = 0, 1
 DELETE_MAX_MS = 10_000
 
 
 class Reader:
-    """Asks the leader of a partition. Every call raises LogFailed if nobody answers in time."""
+    """Asks the leader of a partition. Every call raises LogFailed if nobody answers in time.
 
-    def __init__(self, options: Callable[[], Mapping[str, Any]]) -> None:
+    `isolation` READ_COMMITTED passes over what a transaction has aborted, and ends where one is open.
+    """
+
+    def __init__(self, options: Callable[[], Mapping[str, Any]], isolation: int = READ_UNCOMMITTED) -> None:
         self._options = options
+        self._isolation = isolation
         self._client: Any = None
 
     async def start(self) -> None:
@@ -54,6 +58,11 @@ class Reader:
         await self._connected.force_metadata_update()
         return partition in (cluster.partitions_for_topic(topic) or ())
 
+    async def partitions(self, topic: str) -> int:
+        """How many the topic has, 0 if there is none."""
+        await self._connected.force_metadata_update()
+        return len(self._connected.cluster.partitions_for_topic(topic) or ())
+
     async def end(self, tp: TP) -> int:
         """The next offset to be given."""
         return await self._offset(tp, END)
@@ -62,29 +71,36 @@ class Reader:
         """The first retained offset."""
         return await self._offset(tp, START)
 
+    async def bounds(self, tp: TP) -> tuple[int, int]:
+        """The first retained offset and the end."""
+        start, end = await asyncio.gather(self.start_of(tp), self.end(tp))
+        return start, end
+
     async def fetch(self, tp: TP, offset: int, bytes_max: int) -> tuple[list[Record], int, int]:
         """What stands from `offset` on, where to go on, and the end. Raises IndexError if nothing can stand there.
 
         At least one batch, whatever its size; none at the end.
         """
-        request = FetchRequest(0, 0, bytes_max, READ_UNCOMMITTED, [(tp.topic, [(tp.partition, offset, bytes_max)])])
+        isolation = self._isolation
+        request = FetchRequest(0, 0, bytes_max, isolation, [(tp.topic, [(tp.partition, offset, bytes_max)])])
         response = await self._ask_leader(tp, request)
-        ((_, ((_, _, end, *data),)),) = response.topics
+        ((_, ((_, _, end, stable_end, *more, data),)),) = response.topics
+        aborted = next((field for field in more if isinstance(field, list)), [])  # its place depends on the version
         found = PartitionRecords(
-            TopicPartition(*tp), LenientRecords(data[-1]), [], offset, None, None, True, READ_UNCOMMITTED
+            TopicPartition(*tp), LenientRecords(data), aborted, offset, None, None, True, isolation
         )
         try:
             records = [Record(one.offset, one.timestamp, one.key, one.value, one.headers) for one in found]
         except errors.CorruptRecordException as error:
             raise LogFailed(f"{tp.topic}/{tp.partition} at {offset}: {error}") from error
-        return records, found.next_fetch_offset, end
+        return records, found.next_fetch_offset, end if isolation == READ_UNCOMMITTED else stable_end
 
     async def delete_before(self, tp: TP, offset: int) -> None:
         """Forget what stands below."""
         await self._ask_leader(tp, DeleteRecordsRequest([(tp.topic, [(tp.partition, offset)])], DELETE_MAX_MS))
 
     async def _offset(self, tp: TP, which: int) -> int:
-        request = OffsetRequest(-1, READ_UNCOMMITTED, [(tp.topic, [(tp.partition, which)])])
+        request = OffsetRequest(-1, self._isolation, [(tp.topic, [(tp.partition, which)])])
         response = await self._ask_leader(tp, request)
         ((_, ((_, _, _, offset),)),) = response.topics
         return int(offset)

@@ -12,9 +12,10 @@ from faust.types.transports import ConsumerT, ProducerT
 from app.transports.kafka.connection import client_options
 from app.transports.kafka.consumer import Consumer
 from app.transports.kafka.declare import declare
+from app.transports.kafka.foreign import KafkaTopics
 from app.transports.kafka.log import KafkaLog
 from app.transports.kafka.producer import Producer
-from app.transports.kafka.reader import Reader
+from app.transports.kafka.reader import READ_COMMITTED, Reader
 from app.transports.topics import TopicSpec
 
 
@@ -32,6 +33,15 @@ class Transport(aiokafka.Transport):
             app.kafka_log = KafkaLog(Reader(lambda: client_options(app, self.url)), self._seek)
         log: KafkaLog = app.kafka_log
         return log
+
+    @property
+    def foreign(self) -> KafkaTopics:
+        """The topics of the cluster that are not ours; the app has one such reader."""
+        app: Any = self.app
+        if not hasattr(app, "kafka_topics"):
+            app.kafka_topics = KafkaTopics(Reader(lambda: client_options(app, self.url), READ_COMMITTED))
+        topics: KafkaTopics = app.kafka_topics
+        return topics
 
     def prepare(self, specs: Sequence[TopicSpec]) -> None:
         """Make our topics, before the app starts. Raises SettingInvalid, LogFailed (after a minute of trying)."""

@@ -23,6 +23,8 @@ def encode_receiver(receiver: Receiver, public_url: str) -> Json:
     }
     if receiver.deduplication is not None:
         encoded["deduplication"] = {"path": receiver.deduplication.path}
+    if receiver.kafka is not None:
+        encoded["kafka"] = {"topics": list(receiver.kafka.topics), "from": receiver.kafka.start.value}
     if receiver.previous_secret:
         encoded["previousSecretValidUntil"] = iso_ms(receiver.previous_secret_until_us)
     return encoded

@@ -7,6 +7,7 @@ from msgspec import UNSET, UnsetType
 
 from app.errors import DefinitionRefused, MappingFailed
 from app.mapping.paths import parse_path
+from app.model.bound_topic import Binding, StartFrom
 from app.model.column import Column, ColumnType, PathValue, Template
 from app.model.conditions import (
     COUNT_DEFAULT,
@@ -33,6 +34,7 @@ from app.web.buffer.payloads import (
     CreateExportPayload,
     CreateReceiverPayload,
     DeduplicationPayload,
+    KafkaPayload,
     MappingPayload,
     TemplatePayload,
     UpdateExportPayload,
@@ -40,6 +42,7 @@ from app.web.buffer.payloads import (
 )
 
 CheckTemplate = Callable[[Template], Awaitable[None]]  # raises MappingFailed
+_TOPIC = re.compile(r"(?!\.{1,2}$)[a-zA-Z0-9._-]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -51,7 +54,12 @@ def receiver_draft(payload: CreateReceiverPayload) -> ReceiverDraft:
     if twice is not None:
         raise DefinitionRefused("exportAlreadyExists", f'export "{twice}" already exists in the receiver')
     return ReceiverDraft(
-        receiver_id, payload.name, payload.description or "", exports, _deduplication(payload.deduplication)
+        receiver_id,
+        payload.name,
+        payload.description or "",
+        exports,
+        _deduplication(payload.deduplication),
+        _binding(payload.kafka),
     )
 
 
@@ -60,6 +68,13 @@ def deduplication_change(payload: UpdateReceiverPayload) -> Deduplication | Unse
     if "deduplication" not in payload.model_fields_set:
         return UNSET
     return _deduplication(payload.deduplication)
+
+
+def kafka_change(payload: UpdateReceiverPayload) -> Binding | UnsetType | None:
+    """UNSET: it stays as it is; None: it is taken away. Raises BufferRefusal."""
+    if "kafka" not in payload.model_fields_set:
+        return UNSET
+    return _binding(payload.kafka)
 
 
 def export_draft(payload: CreateExportPayload) -> ExportDraft:
@@ -100,6 +115,18 @@ def _deduplication(payload: DeduplicationPayload | None) -> Deduplication | None
     if not parse_path(payload.path):
         raise bad_request(f'"{payload.path}" is no path to a value in a body')
     return Deduplication(payload.path)
+
+
+def _binding(payload: KafkaPayload | None) -> Binding | None:
+    if payload is None:
+        return None
+    for topic in payload.topics:
+        if _TOPIC.fullmatch(topic) is None:
+            raise bad_request(f'"{topic}" is no name of a topic: letters, digits, ".", "_" and "-"')
+    twice = _first_repeated(payload.topics)
+    if twice is not None:
+        raise bad_request(f'topic "{twice}" is named more than once')
+    return Binding(tuple(payload.topics), StartFrom(payload.start or StartFrom.LATEST))
 
 
 def _mapping(payload: MappingPayload) -> Mapping:

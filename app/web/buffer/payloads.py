@@ -13,6 +13,8 @@ NAME_CHARACTERS_MAX = 40
 DESCRIPTION_CHARACTERS_MAX = 4096
 TEMPLATE_CHARACTERS_MAX = 4096
 COLUMNS_MAX = 100
+TOPICS_MAX = 10
+TOPIC_CHARACTERS_MAX = 249  # Kafka's own limit
 TABLE_ID_CHARACTERS_MAX = 255
 COLUMN_NAME_CHARACTERS_MAX = 128
 PATH_CHARACTERS_MAX = 1024
@@ -33,6 +35,12 @@ TableIdText = Annotated[
     Field(
         max_length=TABLE_ID_CHARACTERS_MAX,
         json_schema_extra={"pattern": r"^(in|out|sys)\.[^.\x00-\x1f\x7f]+\.[^.\x00-\x1f\x7f]+$"},
+    ),
+]
+TopicName = Annotated[
+    str,
+    Field(
+        min_length=1, max_length=TOPIC_CHARACTERS_MAX, json_schema_extra={"pattern": r"^(?!\.{1,2}$)[a-zA-Z0-9._-]+$"}
     ),
 ]
 Size = Annotated[
@@ -200,6 +208,28 @@ class DeduplicationPayload(Payload):
     ]
 
 
+class KafkaPayload(Payload):
+    """The topics of Kafka that a receiver takes events from."""
+
+    topics: Annotated[
+        list[TopicName],
+        Field(
+            min_length=1,
+            max_length=TOPICS_MAX,
+            description="Each record of them is an event. Their names differ.",
+            examples=[["shop.orders"]],
+        ),
+    ]
+    start: Annotated[
+        Literal["earliest", "latest"] | None,
+        Field(
+            alias="from",
+            description="Where a topic that the receiver has never read is begun: with its first record, or with what "
+            "comes from then on. `latest` when absent.",
+        ),
+    ] = None
+
+
 class RotateSecretPayload(Payload):
     """How a receiver gets a new secret. Unknown members are refused: a misspelt grace must not mean the usual one."""
 
@@ -232,6 +262,9 @@ class CreateReceiverPayload(Payload):
     deduplication: Annotated[
         DeduplicationPayload | None, Field(description="What tells a repeated event, unless a header says it.")
     ] = None
+    kafka: Annotated[
+        KafkaPayload | None, Field(description="Topics whose records are events too. Only where the log is Kafka.")
+    ] = None
 
 
 class UpdateReceiverPayload(Payload):
@@ -241,4 +274,11 @@ class UpdateReceiverPayload(Payload):
     description: Annotated[Description | None, Field(description="For people.")] = None
     deduplication: Annotated[
         DeduplicationPayload | None, Field(description="What tells a repeated event; null takes it away.")
+    ] = None
+    kafka: Annotated[
+        KafkaPayload | None,
+        Field(
+            description="Topics whose records are events too, all of them; null unbinds them. A topic that is bound "
+            "again goes on where it was. Only where the log is Kafka."
+        ),
     ] = None

@@ -5,7 +5,7 @@ from aiohttp import web
 from app.web.answers import answer_json
 from app.web.buffer.access import authorize, read_payload, receiver_of
 from app.web.buffer.answers import encode_receiver, encode_task
-from app.web.buffer.drafts import check_templates, deduplication_change, receiver_draft
+from app.web.buffer.drafts import check_templates, deduplication_change, kafka_change, receiver_draft
 from app.web.buffer.errors import task_not_found
 from app.web.buffer.payloads import CreateReceiverPayload, UpdateReceiverPayload
 from app.web.doors import Doors
@@ -45,6 +45,7 @@ async def update_receiver(doors: Doors, request: web.Request) -> web.Response:
         name=payload.name,
         description=payload.description,
         deduplication=deduplication_change(payload),
+        kafka=kafka_change(payload),
     )
     return answer_json(200, encode_receiver(receiver, doors.public_url))
 

@@ -85,6 +85,15 @@ class Deduplication(Shape):
     path: Annotated[str, Field(description="A path to one value of the body.", examples=["order.id"])]
 
 
+class Kafka(Shape):
+    """The topics that a receiver takes events from."""
+
+    topics: list[str]
+    start: Annotated[
+        Literal["earliest", "latest"], Field(alias="from", description="Where a topic is begun that was never read.")
+    ]
+
+
 class Receiver(Shape):
     """An address that takes events, and the exports that want them."""
 
@@ -94,6 +103,7 @@ class Receiver(Shape):
     description: str
     exports: list[Export]
     deduplication: Annotated[Deduplication | Absent, Field(description="If there is one.")] = None
+    kafka: Annotated[Kafka | Absent, Field(description="If it is bound to topics.")] = None
     previous_secret_valid_until: Annotated[
         Moment | Absent,
         Field(description="Of a receiver whose secret was changed: so long the one before is taken too."),
@@ -193,6 +203,9 @@ class Ledger(Shape):
     routed: Annotated[Count, Field(description="Came when it had one.")]
     exports: list[ExportLedger]
     refused: Annotated[Count, Field(description="Records from Kafka that became no event; no part of `accepted`.")]
+    lost: Annotated[
+        Count, Field(description="Offsets of bound topics that were deleted before they were read; no part of it too.")
+    ]
 
 
 class Event(Shape):
