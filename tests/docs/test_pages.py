@@ -81,6 +81,7 @@ async def test_the_readme_leads_from_a_token_to_rows_in_sqlite(server: Server) -
     ]
     assert said.startswith('{"receivers":[]}')
     assert "'A-1', '500'" in said
+    assert "(1, 'Finn the Human', '2020-01-13T21:25:03.000000Z', 'Ooo')" in said
     assert '"routed":4,"buffered":0,"loaded":3,"deadLettered":1' in said
     assert r'"reason":"column \"sku\": path \"sku\" not found in the body"' in said
     assert said.split().count("200") == 5
@@ -106,6 +107,16 @@ async def test_the_page_of_the_buffer_api(server: Server) -> None:
     assert '"reason":"Unsupported content type' in said
     (ledger,) = blocks(DOCS / "apis" / "buffer.md", "json")
     assert ledger.replace("\n", "").replace(" ", "") in said
+
+
+async def test_the_page_of_the_stitch_import_api(server: Server) -> None:
+    said = await paste(DOCS / "apis" / "stitch.md", server)
+    assert '"name":"pipeline.gate"' in said
+    assert said.count("Batch is valid!") == 1
+    assert said.count("Batch Accepted!") == 2
+    assert "#/id: expected type: Integer, found: String" in said
+    assert "(1, 'Mars', 'Phobos')\n(1, 'Mars', 'Deimos')" in said
+    assert "'721.900')" in said
 
 
 async def test_the_page_of_the_house_api(server: Server) -> None:
