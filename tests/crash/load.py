@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import aiohttp
 
+from tests.crash.documents import Documents
 from tests.server import TOKEN
 
 MENDED = "mended"  # an export whose dead letters may fit later
@@ -55,6 +56,11 @@ class Memory:
     lost: list[tuple[int, int]] = field(default_factory=list)  # what only a log that was replaced had known
     copied_at: int = 0
     unanswered: list[tuple[Pushed, str]] = field(default_factory=list)  # with a key: to be sent again, with its body
+    documents: Documents = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Documents are numbered with the events, and lost with them."""
+        self.documents = Documents(self.numbers, self.lost)
 
     def log_copied(self) -> None:
         """A copy of the log was kept now."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import aiohttp
 
+from tests.crash.documents import SETTINGS, DocumentClients
 from tests.crash.judge import Wrong, judge
 from tests.crash.load import Clients, Memory
 from tests.crash.plan import Life, Plan
@@ -37,7 +38,7 @@ async def tell(plan: Plan, directory: Path, port: int) -> int:
 
 
 async def _first_definitions(server: Server, memory: Memory, dice: random.Random) -> None:
-    await server.start()
+    await server.start(**SETTINGS)
     assert await server.until_ready(), "the first start is no story yet"
     async with aiohttp.ClientSession() as session:
         await Clients(server.url, memory, dice).define(session)
@@ -45,7 +46,7 @@ async def _first_definitions(server: Server, memory: Memory, dice: random.Random
 
 
 async def _live(server: Server, memory: Memory, dice: random.Random, plan: Plan, life: Life) -> int:
-    await server.start(life.crash_at)
+    await server.start(life.crash_at, **SETTINGS)
     if life.while_starting:
         await asyncio.sleep(life.kill_after_s)
     elif await server.until_ready():
@@ -58,9 +59,12 @@ async def _live(server: Server, memory: Memory, dice: random.Random, plan: Plan,
 
 
 async def _work(server: Server, memory: Memory, dice: random.Random, plan: Plan, life: Life) -> None:
-    clients = Clients(server.url, memory, dice)
+    clients, documents = Clients(server.url, memory, dice), DocumentClients(server.url, memory.documents, dice)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
         busy = [
+            asyncio.ensure_future(documents.upsert_on(session)),
+            asyncio.ensure_future(documents.write_on(session)),
+            asyncio.ensure_future(documents.version_on(session)),
             *(asyncio.ensure_future(clients.push_on(session)) for _ in range(plan.clients)),
             *(asyncio.ensure_future(clients.push_keyed_on(session, f"key{number}")) for number in range(2)),
             asyncio.ensure_future(_ignoring_the_end(clients.change_on(session))),
@@ -96,7 +100,7 @@ def _maltreat(server: Server, memory: Memory, life: Life) -> None:
 
 async def _judged(server: Server, memory: Memory, dice: random.Random) -> None:
     """Start without harm, push what closes every file, and judge."""
-    await server.start()
+    await server.start(**SETTINGS)
     assert await server.until_ready(), "the last start must come up"
     clients = Clients(server.url, memory, dice)
     async with aiohttp.ClientSession() as session:

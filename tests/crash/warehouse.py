@@ -35,6 +35,6 @@ class PostgresqlWarehouse:
 
     def select(self, what: str, table: str) -> list[Any]:
         """See Warehouse."""
-        stage, bucket, name = table.split(".")
+        schema, name = table.rsplit(".", 1)
         with psycopg.connect(self._url) as connection:
-            return connection.execute(f'SELECT {what} FROM "{stage}.{bucket}"."{name}"').fetchall()
+            return connection.execute(f'SELECT {what} FROM "{schema}"."{name}"').fetchall()
