@@ -30,7 +30,7 @@ def outline_columns(outline: Outline, dialect: Dialect) -> OutlineColumns:
     wanted: list[Wanted] = []
     taken: set[str] = set()
     left_out = ""
-    for place, (path, cls) in enumerate(zip(*outline, strict=True)):
+    for place, (path, cls) in enumerate(zip(outline.paths, outline.classes, strict=True)):
         check_reserved(path, dialect)
         try:
             name = column_name(path, dialect)

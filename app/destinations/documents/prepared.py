@@ -15,7 +15,7 @@ from app.destinations.documents.data_types import (
     timestamp,
 )
 from app.destinations.documents.dialect import Dialect
-from app.destinations.documents.flatten import Flat, Outline, flatten
+from app.destinations.documents.flatten import Flat, Flattener, Outline
 from app.destinations.documents.incoming import Incoming
 from app.destinations.documents.names import column_name, tagged_name
 from app.destinations.documents.outlines import OutlineColumns, outline_columns
@@ -26,6 +26,8 @@ from app.errors import DocumentRefused
 KEYS_DIFFER = "Primary Keys for table do not match Primary Keys of incoming data"
 
 Key = tuple[Any, ...]
+
+_NUL = "\\u0000"  # as JSON writes it
 
 
 class _KeyPlan(msgspec.Struct, frozen=True):
@@ -53,6 +55,7 @@ class Preparer:
 
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
+        self._flattener = Flattener(dialect)
         self._outlines: dict[Outline, OutlineColumns] = {}
         self._keys: dict[tuple[Outline, tuple[str, ...]], _KeyPlan] = {}
 
@@ -62,7 +65,7 @@ class Preparer:
         for number in (incoming.sequence, incoming.version or 0):
             if number not in BIGINTS:
                 raise out_of_range("integer", title, number)
-        flat = flatten(read_data(incoming.data, title), self._dialect)
+        flat = self._flattener.flatten(read_data(incoming.data, title), has_nul=_NUL in incoming.data)
         self.columns(flat.fields.outline)
         for item in flat.items:
             self.columns(item.fields.outline)
@@ -88,20 +91,20 @@ class Preparer:
         return found
 
     def _key_field(self, outline: Outline, name: str) -> tuple[int, tuple[str, DataType]]:
-        paths, classes = outline
         path = (tagged_name(name),)
-        if path not in paths:
+        if path not in outline.paths:
             raise DocumentRefused(KEYS_DIFFER)
-        place = paths.index(path)
-        if classes[place] not in TYPES:  # null
+        place = outline.paths.index(path)
+        kind = TYPES.get(outline.classes[place])
+        if kind is None:  # null
             raise DocumentRefused(KEYS_DIFFER)
-        return place, (column_name(path, self._dialect), TYPES[classes[place]])
+        return place, (column_name(path, self._dialect), kind)
 
 
 def _key(flat: Flat, places: Sequence[int]) -> Key:
     """The key's values; of decimals that are equal the text is the same from here on."""
     values = flat.fields.values
     for place in places:
-        if flat.fields.outline[1][place] is Digits:
+        if flat.fields.outline.classes[place] is Digits:
             values[place] = plain_digits(values[place])
     return tuple([values[place] for place in places])

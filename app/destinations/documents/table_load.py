@@ -48,21 +48,15 @@ class TableLoad:
         self._name = name if self._known is None else self._known.name
 
     def load(self, messages: Iterable[Incoming]) -> None:
-        """In their order, parted where a version is activated."""
-        taken = self._taken()
-        stretch: list[Incoming] = []
-        for message in messages:
-            if not message.activates:
-                stretch.append(message)
-            elif not taken:
-                self._load_stretch(stretch)
-                stretch = []
-                self._activate(message.version)
-        if taken:
-            for message in stretch:
-                self._room.rejects.add(message, taken)
+        """In their order. Of a table whose name is taken all documents are rejected."""
+        if taken := self._taken():
+            for message in messages:
+                if not message.activates:
+                    self._room.rejects.add(message, taken)
+        elif self._only_appends():
+            self._append(messages)
         else:
-            self._load_stretch(stretch)
+            self._upsert(messages)
 
     def _taken(self) -> str:
         """Why the name cannot be that of a table of documents, or empty."""
@@ -76,7 +70,41 @@ class TableLoad:
             return f"Table name [{self._name}] is taken by a table that Forebay has not made"
         return ""
 
+    def _only_appends(self) -> bool:
+        return self._room.append_only if self._known is None else self._known.append_only
+
     # versions
+
+    def _append(self, messages: Iterable[Incoming]) -> None:
+        """All at once: versions hide nothing, and one that is activated is only that of the messages without one."""
+        active = None if self._known is None else self._known.version
+        documents = []
+        for message in messages:
+            if message.activates:
+                active = active if active is None else max(active, message.version or active)
+                continue
+            for document in self._prepared([message]):
+                active = _version(document, VERSION_DEFAULT) if active is None else active
+                incoming = msgspec.structs.replace(message, version=_version(document, active))
+                documents.append(msgspec.structs.replace(document, incoming=incoming))
+        if active is None:
+            return
+        self._store(documents, active)
+        if self._known is not None and active > self._known.version:
+            self._known = msgspec.structs.replace(self._known, version=active)
+            self._tables.remember(self._known)
+
+    def _upsert(self, messages: Iterable[Incoming]) -> None:
+        """Parted where a version is activated."""
+        stretch: list[Incoming] = []
+        for message in messages:
+            if message.activates:
+                self._load_stretch(stretch)
+                stretch = []
+                self._activate(message.version)
+            else:
+                stretch.append(message)
+        self._load_stretch(stretch)
 
     def _load_stretch(self, messages: Sequence[Incoming]) -> None:
         """Load what is of the active version; what is newer waits.
@@ -85,30 +113,20 @@ class TableLoad:
         """
         documents = self._prepared(messages)
         while documents:
-            active = self._active_version(documents[0])
-            if self._only_appends():
-                self._store(documents, active)
-                return
-            self._store([document for document in documents if _is_of(document, active)], active)
-            documents = [document for document in documents if not _is_of(document, active)]
+            first = _version(documents[0], VERSION_DEFAULT)
+            active = first if self._known is None else self._known.version
+            self._store([document for document in documents if _version(document, active) == active], active)
+            documents = [document for document in documents if _version(document, active) != active]
             if self._known is not None:
                 self._put_off(documents, active)
                 return
-
-    def _active_version(self, first: Prepared) -> int:
-        if self._known is not None:
-            return self._known.version
-        return VERSION_DEFAULT if first.incoming.version is None else first.incoming.version
-
-    def _only_appends(self) -> bool:
-        return self._room.append_only if self._known is None else self._known.append_only
 
     def _put_off(self, documents: Sequence[Prepared], active: int) -> None:
         """Those of newer versions wait; those of older ones are of no use to anybody."""
         newer: dict[int, list[Row]] = {}
         for document in documents:
-            version = document.incoming.version
-            if version is not None and version > active:
+            version = _version(document, active)
+            if version > active:
                 newer.setdefault(version, []).append(document.incoming.row)
             else:
                 self._room.counts.outdated += 1
@@ -123,8 +141,6 @@ class TableLoad:
             return
         self._known = msgspec.structs.replace(known, version=version)
         self._tables.remember(self._known)
-        if known.append_only:
-            return
         for table in (known, *self._tables.subtables(known.name)):
             if self._tables.columns(table.name) is not None:
                 self._tables.empty(table.name)
@@ -229,5 +245,5 @@ class TableLoad:
         return [document for document, _ in outcome.refused]
 
 
-def _is_of(document: Prepared, version: int) -> bool:
-    return document.incoming.version is None or document.incoming.version == version
+def _version(document: Prepared, otherwise: int) -> int:
+    return otherwise if document.incoming.version is None else document.incoming.version
