@@ -17,7 +17,7 @@ from app.destinations.documents.data_types import DataType
 from app.destinations.documents.dialect import Dialect
 from app.destinations.documents.rejects import REJECTED
 from app.destinations.documents.tables import Columns, KnownTable, Values
-from app.destinations.postgresql_errors import words
+from app.destinations.postgresql_errors import ABOUT_VALUES, words
 from app.destinations.postgresql_roles import Roles
 from app.errors import DocumentRefused
 from app.model.document import DOCUMENT_COLUMNS
@@ -93,7 +93,7 @@ _DECLARED: dict[DataType, LiteralString] = {
     DataType.TIMESTAMP: "timestamp with time zone",
 }
 _TYPES: dict[str, DataType] = {declared: kind for kind, declared in _DECLARED.items()}
-_ABOUT_DATA = ("22", "23", "54", "P0001", "42701")  # data, constraints, limits; a trigger's word; a column's name
+_ABOUT_DATA = (*ABOUT_VALUES, "44", "54", "P0", "42701")  # and views' checks, limits, triggers; a column's name
 
 
 class PostgresqlDocuments:
