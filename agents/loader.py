@@ -182,6 +182,12 @@ class Loader:
             self._log(WARNING, file, _MADE_ANEW, file.mapping.table_id)
         again = file.id in self._waiting.outcomes
         self._log(WARNING if again else INFO, file, "is loaded, with %s rows", loaded.rows)
+        if loaded.rejected:
+            self._log(WARNING, file, "has %s documents that stand in _sdc_rejected now", loaded.rejected)
+        if loaded.waiting:
+            self._log(INFO, file, "has %s documents that wait for their version", loaded.waiting)
+        if loaded.outdated:
+            self._log(INFO, file, "has %s documents of versions that are over", loaded.outdated)
         if loaded.refused:
             self._log(WARNING, file, "was split: %s rows are refused, and dead letters", loaded.refused)
             room.tally.refused[file.export] += loaded.refused

@@ -81,6 +81,15 @@ _COLUMNS: LiteralString = """
 SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute
 WHERE attrelid = %s AND attnum > 0 AND NOT attisdropped ORDER BY attnum
 """
+_WAITING: LiteralString = """
+SELECT number, {} FROM (
+    SELECT *, sum(octet_length(data)) OVER (ORDER BY number) - octet_length(data) AS before FROM (
+        SELECT * FROM _forebay.waiting
+        WHERE schema_name = %s AND root = %s AND version = %s AND number > %s ORDER BY number LIMIT %s
+    ) AS next
+) AS counted
+WHERE before < %s ORDER BY number
+"""
 _FORGET_WAITING: LiteralString = "DELETE FROM _forebay.waiting WHERE schema_name = %s AND root = %s AND version <= %s"
 _TABLES = ("r", "p")  # plain and partitioned
 
@@ -205,14 +214,11 @@ class PostgresqlDocuments:
             for row in rows:
                 copy.write_row(row)
 
-    def waiting(self, table: str, version: int, after: int, rows_max: int) -> list[tuple[int, Row]]:
+    def waiting(self, table: str, version: int, after: int, *, rows_max: int, bytes_max: int) -> list[tuple[int, Row]]:
         """See DocumentTables."""
-        query = sql.SQL(
-            "SELECT number, {} FROM _forebay.waiting WHERE schema_name = %s AND root = %s AND version = %s"
-            " AND number > %s ORDER BY number LIMIT %s"
-        ).format(_names(DOCUMENT_COLUMNS))
-        found = self._run_own(query, (self._schema, table, version, after, rows_max)).fetchall()
-        return [(number, tuple(row)) for number, *row in found]
+        query = sql.SQL(_WAITING).format(_names(DOCUMENT_COLUMNS))
+        fields = (self._schema, table, version, after, rows_max, bytes_max)
+        return [(number, tuple(row)) for number, *row in self._run_own(query, fields).fetchall()]
 
     def forget_waiting(self, table: str, version: int) -> None:
         """See DocumentTables."""

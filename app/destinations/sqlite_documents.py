@@ -43,10 +43,13 @@ _PUT_OFF = (
     f"INSERT INTO _forebay_waiting (schema_name, root, version, {_WAITING_COLUMNS})"  # noqa: S608 -- names of our own
     f" VALUES ({', '.join('?' * (len(DOCUMENT_COLUMNS) + 3))})"
 )
-_WAITING = (
-    f"SELECT number, {_WAITING_COLUMNS} FROM _forebay_waiting"  # noqa: S608 -- names of our own
-    " WHERE schema_name = ? AND root = ? AND version = ? AND number > ? ORDER BY number LIMIT ?"
-)
+_WAITING = f"""
+SELECT number, {_WAITING_COLUMNS} FROM (
+    SELECT *, sum(length(data)) OVER (ORDER BY number) - length(data) AS before FROM (
+        SELECT * FROM _forebay_waiting
+        WHERE schema_name = ? AND root = ? AND version = ? AND number > ? ORDER BY number LIMIT ?))
+WHERE before < ? ORDER BY number
+"""  # noqa: S608 -- names of our own
 _FORGET_WAITING = "DELETE FROM _forebay_waiting WHERE schema_name = ? AND root = ? AND version <= ?"
 _FIND = "SELECT type FROM sqlite_master WHERE name = ? COLLATE NOCASE AND type IN ('table', 'view')"
 
@@ -149,9 +152,9 @@ class SqliteDocuments:
         """See DocumentTables."""
         self._connection.executemany(_PUT_OFF, ((self._schema, table, version, *row) for row in rows))
 
-    def waiting(self, table: str, version: int, after: int, rows_max: int) -> list[tuple[int, Row]]:
+    def waiting(self, table: str, version: int, after: int, *, rows_max: int, bytes_max: int) -> list[tuple[int, Row]]:
         """See DocumentTables."""
-        found = self._connection.execute(_WAITING, (self._schema, table, version, after, rows_max))
+        found = self._connection.execute(_WAITING, (self._schema, table, version, after, rows_max, bytes_max))
         return [(number, tuple(row)) for number, *row in found]
 
     def forget_waiting(self, table: str, version: int) -> None:

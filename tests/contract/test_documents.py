@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from app.destinations.base import Load, Loaded, LoadSlice, Row
+from app.destinations.documents import table_load
 from app.errors import Rejected, StagingFailed
 from app.model.mapping import document_mapping
 from tests.warehouses import TOKEN, WAREHOUSES, Warehouse, a_row, activation
@@ -292,6 +293,16 @@ def test_what_waits_is_collapsed_when_it_is_seen(warehouse):
     )
     warehouse.load(a_row({"id": 1, "v": "retry"}, version=2, sequence=5), activation(2))
     assert warehouse.rows("id", "v") == [(1, "new")]
+
+
+@pytest.mark.parametrize(("limit", "value"), [("WAITING_READ_MAX", 3), ("WAITING_READ_BYTES_MAX", 40)])
+def test_what_waits_is_read_in_parts(warehouse, monkeypatch, limit, value):
+    monkeypatch.setattr(table_load, limit, value)
+    warehouse.load(a_row({"id": 0}, version=1))
+    warehouse.load(*(a_row({"id": number, "v": "x" * number}, version=2) for number in range(1, 9)))
+    warehouse.load(a_row({"id": 8, "v": "last"}, version=2, sequence=2), activation(2))
+    assert warehouse.rows("id", "v")[:7] == [(number, "x" * number) for number in range(1, 8)]
+    assert warehouse.rows("id", "v")[7:] == [(8, "last")]
 
 
 def test_a_document_that_is_rejected_does_not_say_the_first_version(warehouse):

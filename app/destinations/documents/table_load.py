@@ -15,6 +15,7 @@ from app.errors import DocumentRefused
 
 WRITTEN_AT_ONCE_MAX = 10_000
 WAITING_READ_MAX = 5_000
+WAITING_READ_BYTES_MAX = 16 * 1024 * 1024
 VERSION_DEFAULT = 0
 
 
@@ -148,7 +149,9 @@ class TableLoad:
 
     def _load_waiting(self, version: int) -> None:
         number = 0
-        while chunk := self._tables.waiting(self._name, version, number, WAITING_READ_MAX):
+        while chunk := self._tables.waiting(
+            self._name, version, number, rows_max=WAITING_READ_MAX, bytes_max=WAITING_READ_BYTES_MAX
+        ):
             number = chunk[-1][0]
             self._store(self._prepared([read_incoming(row) for _, row in chunk]), version)
         self._tables.forget_waiting(self._name, version)

@@ -74,8 +74,8 @@ class DocumentTables(Protocol):
     def put_off(self, table: str, version: int, rows: Sequence[Row]) -> None:
         """Keep rows of a version that is not active yet, in this order, behind those that are kept."""
 
-    def waiting(self, table: str, version: int, after: int, rows_max: int) -> list[tuple[int, Row]]:
-        """The next ones kept with a number above `after`, with their numbers."""
+    def waiting(self, table: str, version: int, after: int, *, rows_max: int, bytes_max: int) -> list[tuple[int, Row]]:
+        """The next ones kept with a number above `after`, with their numbers; as soon as they are so large, no more."""
 
     def forget_waiting(self, table: str, version: int) -> None:
         """Those of this version and of older ones."""
