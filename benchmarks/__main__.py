@@ -12,6 +12,7 @@ from benchmarks import (
     append,
     end_to_end,
     failing,
+    memory,
     neighbours,
     start,
     takeover,
@@ -35,6 +36,7 @@ MEASUREMENTS: dict[str, Callable[..., list[Row]]] = {
     "upsert": upsert.run,
     "visible": visible.run,
     "takeover": takeover.run,
+    "memory": memory.run,
 }
 
 
