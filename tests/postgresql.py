@@ -38,6 +38,10 @@ class PostgresqlServer:
             while self._databases:
                 connection.execute(f"DROP DATABASE {self._databases.pop()} WITH (FORCE)")
 
+    def start_again(self) -> None:
+        """After `stop`: with all that was committed."""
+        self._server.ensure_postgres_running()
+
     def stop(self) -> None:
         """At once, and remove nothing: the directory is the test session's."""
         os.kill(self._server.get_pid(), signal.SIGQUIT)

@@ -8,6 +8,7 @@ from contextlib import closing
 import msgspec
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from app.destinations import postgresql
 from app.destinations.base import Load, Loaded, LoadSlice
@@ -200,6 +201,79 @@ def test_what_may_pass_is_told_from_what_must_be_mended(url, destination, sqlsta
     with pytest.raises(Retryable if retryable else Rejected):
         destination.load(a_load(["1", "a"]))
     assert destination.watermarks() == []
+
+
+CONDITIONS = {  # what is done to the database by its owner, and what the destination then is
+    "a value that the column's type cannot have": (f"CREATE TABLE {TABLE} (id int, body text)", Rejected),
+    "a value that is too long": (f"CREATE TABLE {TABLE} (id varchar(2), body text)", Rejected),
+    "a check": (f"CREATE TABLE {TABLE} (id text CHECK (id <> 'one'), body text)", Rejected),
+    "a unique constraint": (f"CREATE TABLE {TABLE} (id text, body text UNIQUE)", Rejected),
+    "a column that must have a value": (f"CREATE TABLE {TABLE} (id text, body text)", Rejected),
+    "a permission": (f"CREATE TABLE {TABLE} (id text, body text)", Rejected),
+    "a table of another form": (f"CREATE TABLE {TABLE} (id text)", Rejected),
+    "a database that is read-only for now": (f"CREATE TABLE {TABLE} (id text, body text)", Retryable),
+    "a statement that takes too long": (f"CREATE TABLE {TABLE} (id text, body text)", Retryable),
+    "a role with too many connections": (f"CREATE TABLE {TABLE} (id text, body text)", Retryable),
+}
+WORSENED = {
+    "a unique constraint": f"INSERT INTO {TABLE} VALUES ('0', 'a')",
+    "a column that must have a value": f"ALTER TABLE {TABLE} ALTER COLUMN body SET NOT NULL",
+    "a permission": f"REVOKE INSERT ON {TABLE} FROM poor",
+    "a database that is read-only for now": "ALTER ROLE poor SET default_transaction_read_only = on",
+    "a statement that takes too long": "ALTER ROLE poor SET statement_timeout = '1ms'",
+    "a role with too many connections": "ALTER ROLE poor CONNECTION LIMIT 0",
+}
+
+
+@pytest.mark.parametrize("condition", CONDITIONS)
+def test_each_condition_of_a_real_server_is_told_apart(url, condition):
+    make, expected = CONDITIONS[condition]
+    name = conninfo_to_dict(url)["dbname"]
+    execute(
+        url,
+        "DROP ROLE IF EXISTS poor",
+        "CREATE ROLE poor LOGIN",
+        f"GRANT ALL ON DATABASE {name} TO poor",
+        'CREATE SCHEMA "in.c-shop"',
+        'GRANT USAGE ON SCHEMA "in.c-shop" TO poor',
+        make,
+        f"GRANT ALL ON {TABLE} TO poor",
+    )
+    with closing(open_postgresql(url.replace("postgres:", "poor:"))) as poor:
+        poor.watermarks()  # makes its schema
+        if condition in WORSENED:
+            poor.close()
+            execute(url, WORSENED[condition])
+        try:
+            body = None if "must have a value" in condition else "a"
+            with pytest.raises((Rejected, Retryable)) as failure:
+                poor.load(a_load(["one", body], *[["x", "y" * 1000]] * 20_000 * ("too long" in condition)))
+            assert type(failure.value) is expected, failure.value
+        finally:
+            execute(url, "DROP OWNED BY poor", "DROP ROLE poor")
+
+
+def test_of_two_that_wait_for_each_other_one_is_asked_to_come_again(url, destination):
+    execute(
+        url,
+        'CREATE SCHEMA "in.c-shop"',
+        f"CREATE TABLE {TABLE} (id text, body text)",
+        "CREATE TABLE other (id int)",
+        "CREATE FUNCTION reach() RETURNS trigger SECURITY DEFINER LANGUAGE plpgsql AS $$ BEGIN"
+        " LOCK TABLE public.other; RETURN new; END $$",
+        f"CREATE TRIGGER reach BEFORE INSERT ON {TABLE} FOR EACH ROW EXECUTE FUNCTION reach()",
+    )
+    with psycopg.connect(url) as other, ThreadPoolExecutor(1) as thread:
+        other.execute("SET deadlock_timeout = '60s'")  # so that it is not the one that is ended
+        other.execute("LOCK TABLE public.other")
+        loading = thread.submit(destination.load, a_load(["1", "a"]))
+        while other.execute("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchone() == (0,):
+            assert not loading.done(), loading.result()
+        other.execute(f"LOCK TABLE {TABLE}")
+        with pytest.raises(Retryable, match="deadlock"):
+            loading.result(30)
+        other.rollback()
+    assert destination.load(a_load(["1", "a"])).rows == 1
 
 
 # roles
