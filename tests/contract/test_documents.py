@@ -470,6 +470,20 @@ def test_a_table_that_somebody_else_made_is_left_alone(warehouse):
     assert warehouse.rows("id", table="other") == [1, 2]
 
 
+@pytest.mark.parametrize(
+    ("table", "row"),
+    [("_sdc_rejected", a_row({"id": 2**64})), ("orders__lines", activation(5))],
+    ids=["rejected", "activation"],
+)
+def test_what_stands_in_the_way_of_all_documents_rejects_the_load(warehouse, table, row):
+    warehouse.load(a_row({"id": 1, "lines": [1]}, version=4), a_row({"id": 2**64}))
+    warehouse.execute("DROP TABLE {}", table=table)
+    warehouse.execute("CREATE VIEW {} AS SELECT 1 AS id", table=table)
+    with pytest.raises(Rejected, match=table):
+        warehouse.load(row, a_row({"id": 3}, version=4))
+    assert warehouse.rows("id") == [1]
+
+
 def test_too_many_columns_are_rejected(warehouse):
     warehouse.load(a_row({"id": 1}), a_row({"id": 2} | {f"c{number}": 1 for number in range(1600)}))
     assert warehouse.reasons() == ["ERROR: too many columns"]

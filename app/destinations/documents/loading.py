@@ -11,14 +11,20 @@ from app.destinations.documents.rejects import Rejects
 from app.destinations.documents.table_load import Counts, Room, TableLoad
 from app.destinations.documents.tables import DocumentTables
 from app.destinations.rules import LoadPlan
-from app.errors import DocumentRefused
+from app.errors import DocumentRefused, Rejected
 from app.model.times import iso_us
 
 
 def load_slices(tables: DocumentTables, load: Load, plan: LoadPlan) -> Loaded:
-    """Load what is left of a file. Raises Rejected for what is no row of a document."""
+    """Load what is left of a file.
+
+    Raises Rejected for what is no row of a document, and if something is in the way that is not one document's fault.
+    """
     rows = (row for part in plan.slices for row in part.open_rows())
-    counts = load_documents(tables, rows, append_only=load.mapping.append_only, batched_at=iso_us(now_us()))
+    try:
+        counts = load_documents(tables, rows, append_only=load.mapping.append_only, batched_at=iso_us(now_us()))
+    except DocumentRefused as refusal:
+        raise Rejected(str(refusal)) from refusal
     return Loaded(
         rows=counts.stored,
         slices_loaded=len(plan.slices),
