@@ -17,7 +17,7 @@ from app.transports.topics import TopicSpec
 
 APP_ID = "forebay"
 RUNS_BUFFERED_MAX = 4
-SESSION_TIMEOUT_S, HEARTBEAT_S = 12.0, 3.0  # a worker that is gone for longer loses its partitions to the others
+SESSION_TIMEOUT_S, HEARTBEAT_S = 10.0, 1.0  # a worker that is gone for longer loses its partitions to the others
 FETCH_BYTES_MAX = 1024 * 1024
 MESSAGE_EXTRA_BYTES = 8 * 1024 * 1024
 COMMIT_INTERVAL_S = 1.0

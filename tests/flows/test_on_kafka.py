@@ -118,6 +118,31 @@ async def test_a_worker_that_is_killed_loses_and_doubles_nothing(workers: Worker
     assert {row[-1] for row in rows} >= set(accepted)
 
 
+async def test_brokers_may_ask_who_it_is(tmp_path: Path) -> None:
+    broker = KafkaBroker(tmp_path / "broker", password="open sesame")
+    server = Server(tmp_path / "worker", free_port())
+    try:
+        await asyncio.to_thread(broker.start)
+        await server.start(
+            broker=broker.url,
+            destination=f"sqlite:///{server.warehouse}",
+            staging=f"file://{tmp_path}/staging",
+            kafka_security="sasl_plaintext",
+            kafka_sasl_mechanism="PLAIN",
+            kafka_username="forebay",
+            kafka_password="open sesame",
+        )
+        assert await server.until_ready()
+        async with aiohttp.ClientSession() as session:
+            client = Client(server, session)
+            assert await client.push(await client.create("asked", export("asked", column("body"))), "1") == 200
+            assert await client.rows_when("in.c-flow.asked", 1) == [("1",)]
+        assert "open sesame" not in (server.data_dir / "server.log").read_text()
+    finally:
+        await server.kill()
+        broker.kill()
+
+
 async def test_any_worker_lists_files_and_dead_letters_of_all(workers: Workers, clients: list[Client]) -> None:
     url = await clients[0].create(
         "listed", *(export(f"e{number}", column("path", "x", path="x")) for number in range(4))

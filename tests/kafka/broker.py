@@ -63,8 +63,9 @@ def free_ports(count: int) -> list[int]:
 class KafkaBroker:
     """One broker with a directory and a port of its own, over all its lives."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, password: str = "") -> None:
         self._directory = directory
+        self._password = password  # of the one user `forebay`, by SASL/PLAIN; empty: nobody is asked
         self._port, self._controller_port = free_ports(2)
         self._process: subprocess.Popen[bytes] | None = None
         directory.mkdir(parents=True, exist_ok=True)
@@ -156,16 +157,19 @@ class KafkaBroker:
         return self._directory / "server.properties"
 
     def _settings(self) -> str:
-        listeners = f"PLAINTEXT://127.0.0.1:{self._port},CONTROLLER://127.0.0.1:{self._controller_port}"
+        protocol = "SASL_PLAINTEXT" if self._password else "PLAINTEXT"
+        listeners = f"{protocol}://127.0.0.1:{self._port},CONTROLLER://127.0.0.1:{self._controller_port}"
         return "\n".join(
             [
                 "process.roles=broker,controller",
                 "node.id=1",
                 f"controller.quorum.voters=1@127.0.0.1:{self._controller_port}",
                 f"listeners={listeners}",
-                f"advertised.listeners=PLAINTEXT://127.0.0.1:{self._port}",
+                f"advertised.listeners={protocol}://127.0.0.1:{self._port}",
                 "controller.listener.names=CONTROLLER",
-                "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+                f"listener.security.protocol.map=CONTROLLER:PLAINTEXT,{protocol}:{protocol}",
+                f"inter.broker.listener.name={protocol}",
+                *self._sasl(),
                 f"log.dirs={self._directory}/data",
                 "offsets.topic.replication.factor=1",
                 "offsets.topic.num.partitions=4",
@@ -176,6 +180,17 @@ class KafkaBroker:
                 "",
             ]
         )
+
+    def _sasl(self) -> list[str]:
+        if not self._password:
+            return []
+        module = "org.apache.kafka.common.security.plain.PlainLoginModule"
+        login = f'{module} required username="forebay" password="{self._password}" user_forebay="{self._password}";'
+        return [
+            "sasl.enabled.mechanisms=PLAIN",
+            "sasl.mechanism.inter.broker.protocol=PLAIN",
+            f"listener.name.sasl_plaintext.plain.sasl.jaas.config={login}",
+        ]
 
     def _run(self, *arguments: str) -> None:
         subprocess.run(self._command(*arguments), check=True, capture_output=True)  # noqa: S603 -- our own command

@@ -34,7 +34,7 @@ async def declare(options: Mapping[str, Any], specs: Sequence[TopicSpec], messag
                 REPLICATION,
             )
         there = set(await admin.list_topics())
-        missing = [_new_topic(spec, brokers, message_bytes_max) for spec in specs if spec.name not in there]
+        missing = [new_topic(spec, brokers, message_bytes_max) for spec in specs if spec.name not in there]
         if missing:
             await admin.create_topics(missing)
         await _until_as_specified(admin, specs)
@@ -63,7 +63,8 @@ async def _reached(options: Mapping[str, Any]) -> Any:
             return admin
 
 
-def _new_topic(spec: TopicSpec, brokers: int, message_bytes_max: int) -> Any:
+def new_topic(spec: TopicSpec, brokers: int, message_bytes_max: int) -> Any:
+    """The topic, as a cluster of so many brokers shall make it."""
     config = {"max.message.bytes": str(message_bytes_max), "message.timestamp.type": "CreateTime"}
     if brokers >= REPLICATION:
         config["min.insync.replicas"] = str(IN_SYNC_MIN)
