@@ -23,7 +23,7 @@ RECEIVERS = 12  # each with a partition of its own, by chance: more than partiti
 PUSH_EVERY_S = 0.02
 LOOK_EVERY_S = 0.05
 QUIET_S, SETTLED_S = 4.0, 8.0
-WATCHED_S = 40.0
+WATCHED_S = 120.0
 COLUMNS = [{"type": "id", "name": "id"}, {"type": "body", "name": "body"}]
 AIMS_S = {
     "worker killed, returns": 5,
@@ -123,8 +123,10 @@ def _events(cluster: Cluster, paths: list[str]) -> list[tuple[str, float]]:
         victim.start()
 
     def restart_broker() -> None:
+        begun_s = time.monotonic()
         cluster.broker.stop()
         cluster.broker.start()
+        print(f"  the broker itself was away for {time.monotonic() - begun_s:.1f} s", flush=True)
 
     found = [("worker killed, returns", measured(kill_and_start))]
     found.append(("worker killed, does not return", measured(victim.kill)))

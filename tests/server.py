@@ -67,16 +67,14 @@ class Server:
         assert self._process is not None
         return self._process.pid
 
-    async def until_ready(self) -> bool:
+    async def until_ready(self, timeout_s: float = READY_TIMEOUT_S) -> bool:
         """Wait until it is ready; False if it died before."""
         assert self._process is not None
-        deadline_s = asyncio.get_running_loop().time() + READY_TIMEOUT_S
+        deadline_s = asyncio.get_running_loop().time() + timeout_s
         async with aiohttp.ClientSession() as session:
             while self._process.returncode is None:
                 if asyncio.get_running_loop().time() > deadline_s:
-                    raise TimeoutError(
-                        f"the server is not ready after {READY_TIMEOUT_S} s; see {self.data_dir}/server.log"
-                    )
+                    raise TimeoutError(f"the server is not ready after {timeout_s} s; see {self.data_dir}/server.log")
                 with contextlib.suppress(aiohttp.ClientError, TimeoutError):
                     async with session.get(f"{self.url}/ready", timeout=aiohttp.ClientTimeout(total=1)) as answer:
                         if answer.status == 200:

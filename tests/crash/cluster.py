@@ -12,6 +12,7 @@ from tests.kafka.broker import KafkaBroker
 from tests.server import Server, free_port
 
 POINT_TIMEOUT_S = 6.0
+READY_TIMEOUT_S = 180.0  # of a worker, while the broker may have to start and others as well
 STOP_MAX_S = 10.0  # as docs/operations.md promises
 
 
@@ -44,7 +45,7 @@ class Cluster:
     async def until_ready(self) -> None:
         """Raises Wrong if one does not get ready, TimeoutError."""
         for server in self.servers:
-            if not await server.until_ready():
+            if not await server.until_ready(READY_TIMEOUT_S):
                 raise Wrong(f"a worker ended by itself with exit code {server.exit_code}: see {server.data_dir}")
 
     async def add_worker(self) -> None:

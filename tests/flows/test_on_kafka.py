@@ -27,10 +27,10 @@ class Workers:
     def __init__(self, directory: Path, broker: KafkaBroker, url: str) -> None:
         self.servers = [Server(directory / f"worker-{number}", free_port()) for number in range(WORKERS)]
         self.url = url
-        self._settings = {"broker": broker.url, "destination": url, "staging": f"file://{directory}/staging"}
+        self.settings = {"broker": broker.url, "destination": url, "staging": f"file://{directory}/staging"}
 
     async def start(self, server: Server) -> None:
-        await server.start(**self._settings)
+        await server.start(**self.settings)
         assert await server.until_ready()
 
     async def start_all(self) -> None:
@@ -156,3 +156,13 @@ async def test_any_worker_lists_files_and_dead_letters_of_all(workers: Workers, 
             assert letter["event"]["body"] == '{"y": 1}'
             status, answer = await client.call("GET", f"/v1/receivers/listed/exports/e{number}/files")
             assert (status, [file["state"] for file in answer["files"]]) == (200, ["loaded"])
+
+
+async def test_a_key_is_known_at_every_door(workers: Workers, clients: list[Client]) -> None:
+    url = await clients[0].create("keys", export("keys", column("body")))
+    for server, client in zip(workers.servers, clients, strict=True):
+        assert await client.push(at(server, url), '"once"', **{"Idempotency-Key": "k"}) == 200
+    await clients[0].until_cut("keys", 2)
+    assert await until_rows(workers, "in.c-flow.keys", {'"once"'}) == [('"once"',)]
+    ledgers = [await client.ledger("keys") for client in clients]
+    assert [(one["accepted"], one["deduplicated"]) for one in ledgers] == [(2, 1)] * WORKERS

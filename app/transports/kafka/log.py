@@ -10,6 +10,7 @@ from faust.types import TP
 
 from app import clock
 from app.errors import LogFailed
+from app.transports.kafka.producer import number_anew
 from app.transports.kafka.reader import Reader
 from app.transports.kafka.runs import read_run
 from app.transports.log import NewRecord, Run
@@ -55,6 +56,8 @@ class KafkaLog:
                 sent = [await _send(producer, record, timestamp_ms) for record in records]
                 placed = await asyncio.gather(*sent)
         except (errors.KafkaError, TimeoutError) as error:
+            if isinstance(error, errors.OutOfOrderSequenceNumber):
+                number_anew(producer)
             raise LogFailed(f"Kafka did not take the records: {type(error).__name__} {error}") from error
         self._ring({TP(record.topic, record.partition) for record in records})
         return [place.offset for place in placed]

@@ -2,9 +2,12 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Mapping
 from typing import Any
 
+from aiokafka.producer.transaction_manager import NO_PRODUCER_EPOCH, NO_PRODUCER_ID, PidAndEpoch
+from aiokafka.util import create_future
 from faust.transport.drivers import aiokafka
 
 from app.transports.kafka.connection import REQUEST_MAX_S
@@ -23,6 +26,7 @@ class Producer(aiokafka.Producer):
     async def on_start(self) -> None:
         """Connect: a cluster that cannot be reached stops the app's start."""
         await super().on_start()
+        never_give_up(self._producer)
         transport: Any = self.transport
         await transport.log.start(self._producer)
         await transport.foreign.start()
@@ -37,6 +41,19 @@ class Producer(aiokafka.Producer):
     async def flush(self) -> None:
         """Wait until all is sent, though not for brokers that are away: only tables' changelogs are waited for here."""
         await _briefly(super().flush())
+
+
+def never_give_up(producer: Any) -> None:
+    """Let no batch expire while its partition has no leader: the number in its sequence would be missing for ever."""
+    producer._message_accumulator._batch_ttl = math.inf  # noqa: SLF001
+
+
+def number_anew(producer: Any) -> None:
+    """Send as another producer from now on: brokers refuse everything behind a number that never came."""
+    numbers = producer._txn_manager  # noqa: SLF001
+    numbers._pid_and_epoch = PidAndEpoch(NO_PRODUCER_ID, NO_PRODUCER_EPOCH)  # noqa: SLF001
+    numbers._pid_waiter = create_future()  # noqa: SLF001
+    numbers._sequence_numbers.clear()  # noqa: SLF001
 
 
 async def _briefly(act: Awaitable[None]) -> None:
