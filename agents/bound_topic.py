@@ -113,11 +113,8 @@ class BoundTopic:
     async def _until_mapped(self) -> None:
         """Wait until all is mapped that stands in the log; not for ever, as what is copied in vain does no harm."""
         _, end = await self._room.log().bounds(self._home_tp)
-        await self._until_mapped_to(end)
-
-    async def _until_mapped_to(self, offset: int) -> None:
         came_s, came_to = _now_s(), self._home.mapped_to
-        while self._home.mapped_to < offset and _now_s() - came_s < MAPPED_WAIT_MAX_S:
+        while self._home.mapped_to < end and _now_s() - came_s < MAPPED_WAIT_MAX_S:
             await asyncio.sleep(MAPPED_EVERY_S)
             if self._home.mapped_to > came_to:
                 came_s, came_to = _now_s(), self._home.mapped_to
@@ -220,7 +217,8 @@ class BoundTopic:
         return headers_bytes(record.headers) + len(record.key or b"") > HEADERS_BYTES_MAX
 
     async def _append(self, events: Sequence[Event], copies: Sequence[Copy]) -> None:
-        await self._until_mapped_to(self._appended_to - AHEAD_MESSAGES_MAX)
+        while self._home.mapped_to < self._appended_to - AHEAD_MESSAGES_MAX:  # noqa: ASYNC110 -- mapping rings no bell
+            await asyncio.sleep(MAPPED_EVERY_S)
         offset = await self._room.ingest.copy(self._home.partition, events, copies)
         self._appended_to = offset + 1
 

@@ -56,7 +56,7 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
         )
 
 
-class Pack(msgspec.Struct, frozen=True, array_like=True):
+class Pack(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The events of one log message, accepted under one revision of the definitions.
 
     `flush` makes it a flush marker: the uids of the exports whose rows of all that stands before it are to be loaded
