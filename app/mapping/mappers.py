@@ -4,6 +4,7 @@ import asyncio
 from collections import OrderedDict
 
 from app.mapping.account import Account
+from app.mapping.accounts import Accounts
 from app.mapping.base import RowMapper
 from app.mapping.columns import make_ready
 from app.mapping.template import TemplateEvaluator
@@ -20,7 +21,8 @@ Ready = OrderedDict[Key, tuple[RowMapper, Account]]
 class Mappers:
     """The row mapper of an export's present mapping; the least used are made again when asked for, but none suspended.
 
-    Each has an account of its own, so another mapping begins with nothing wasted. Compiled templates are watched over.
+    Each has an account of its own, so another mapping begins with nothing wasted by itself (see `Accounts`). Compiled
+    templates are watched over.
     """
 
     def __init__(self, evaluator: TemplateEvaluator, watchdog: Watchdog | None = None) -> None:
@@ -29,26 +31,28 @@ class Mappers:
         self._gate = asyncio.Lock()
         self._ready: Ready = OrderedDict()
         self._sampled: Ready = OrderedDict()
+        self._accounts = Accounts("events of")
+        self._sample_accounts = Accounts("samples for")
 
     def of(self, export: Export) -> RowMapper:
         """Ready to map."""
-        return self._made_ready(self._ready, READY_MAX, export, f"export {export.uid}")
+        return self._made_ready(self._ready, READY_MAX, export, self._accounts)
 
     def for_sample(self, export: Export) -> RowMapper:
         """Maps the same way, on an account for samples: what they waste suspends no events, but further samples."""
-        return self._made_ready(self._sampled, SAMPLED_MAX, export, f"samples for export {export.uid}")
+        return self._made_ready(self._sampled, SAMPLED_MAX, export, self._sample_accounts)
 
     def suspended(self) -> set[Key]:
         """The exports (uids) and numbers of the mappings whose templates are suspended now."""
         return {key for key, (_, account) in self._ready.items() if account.refusal is not None}
 
-    def _made_ready(self, mappers: Ready, most: int, export: Export, name: str) -> RowMapper:
+    def _made_ready(self, mappers: Ready, most: int, export: Export, accounts: Accounts) -> RowMapper:
         key = export.uid, export.mapping_number
         ready = mappers.get(key)
         if ready is None:
             if len(mappers) >= most:
                 _forget_one(mappers)
-            account = Account(name)
+            account = accounts.open(export)
             ready = mappers[key] = self._mapper(export, account), account
         else:
             mappers.move_to_end(key)

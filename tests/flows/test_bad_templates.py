@@ -6,13 +6,18 @@ from pathlib import Path
 
 import aiohttp
 
-from app.mapping.account import FORGIVEN_S_PER_S, WASTED_MAX_S
+from app.mapping.account import WASTED_BESIDE_S, WASTED_MAX_S
+from app.mapping.accounts import RECEIVER_WASTED_MAX_S
+from app.mapping.bucket import EMPTIED_S
 from tests.flows.client import Client, export, template
 from tests.server import Server, free_port
 
 LOOP = "local f(x) = if x == 'loop' then f(x) tailstrict else x; f(Body('a'))"
 DEADLINE_S = 0.5
 EVENTS = 40
+EXPORTS = 20
+PROCESSES = 2
+SHORT = f'column "value": template ran longer than {WASTED_BESIDE_S:g} s: it has no more'
 
 
 async def test_an_endless_loop_is_suspended_while_others_are_loaded_and_its_events_can_be_replayed(
@@ -36,7 +41,7 @@ async def test_an_endless_loop_is_suspended_while_others_are_loaded_and_its_even
             late = [
                 reason for reason in reasons if reason == f'column "value": template ran longer than {DEADLINE_S:g} s'
             ]
-            may_be_wasted_s = WASTED_MAX_S + FORGIVEN_S_PER_S * (time.monotonic() - begun_s)
+            may_be_wasted_s = WASTED_MAX_S * (1 + (time.monotonic() - begun_s) / EMPTIED_S)
             assert 1 <= len(late) <= may_be_wasted_s / DEADLINE_S + 1
             suspended = [reason for reason in reasons if reason.startswith("the templates are suspended")]
             assert len(late) + len(suspended) == EVENTS
@@ -48,6 +53,33 @@ async def test_an_endless_loop_is_suspended_while_others_are_loaded_and_its_even
             assert (await client.finished(task))["status"] == "success"
             assert (await client.call("POST", "/v1/receivers/bad/exports/bad/dead-letters/replay"))[0] == 202
             await client.rows_when("in.c-flow.bad", EVENTS)
+    finally:
+        await server.kill()
+
+
+async def test_a_receiver_of_bad_exports_only_holds_up_its_neighbours_no_longer_than_two_would(tmp_path: Path) -> None:
+    server = Server(tmp_path / "data", free_port())
+    try:
+        async with aiohttp.ClientSession() as session:
+            client = Client(server, session)
+            await server.start(template_deadline_s=str(DEADLINE_S), partitions="1")
+            assert await server.until_ready()
+            bad = await client.create("bad", *[export(f"bad{at}", template(LOOP)) for at in range(EXPORTS)])
+            good = await client.create("good", export("good", template("Body('a')")))
+            begun_s = time.monotonic()
+            for _ in range(EVENTS):
+                assert await client.push(bad, '{"a":"loop"}') == 200
+                assert await client.push(good, '{"a":"row"}') == 200
+            await client.rows_when("in.c-flow.good", EVENTS, within_s=90)
+            letters = [await client.dead_letters_when("bad", f"bad{at}", EVENTS) for at in range(EXPORTS)]
+            emptied = (time.monotonic() - begun_s) / EMPTIED_S
+            reasons = [letter["reason"] for of_export in letters for letter in of_export]
+            long = reasons.count(f'column "value": template ran longer than {DEADLINE_S:g} s')
+            assert 1 <= long <= RECEIVER_WASTED_MAX_S * (1 + emptied) / DEADLINE_S + PROCESSES
+            short = [reason for reason in reasons if reason.startswith(SHORT)]
+            assert len(short) <= EXPORTS * (1 + emptied)
+            suspended = [reason for reason in reasons if reason.startswith("the templates are suspended")]
+            assert long + len(short) + len(suspended) == EXPORTS * EVENTS
     finally:
         await server.kill()
 

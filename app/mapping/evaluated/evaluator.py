@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 
 from app.errors import MappingFailed
-from app.mapping.account import EVENT_FREE_S, Account
+from app.mapping.account import EVENT_FREE_S, WASTED_BESIDE_S, Account
 from app.mapping.arrived import Arrived
 from app.mapping.evaluated.process import Process, ProcessDied
 from app.mapping.evaluated.turns import Turns
@@ -81,7 +81,7 @@ class Evaluator:
         while collected.count < len(events):
             answered = collected.count
             if account.refusal is None:
-                async with self._turns.of(account.name):
+                async with self._turns.of(account.name, account.owner):
                     await self._take_turn(tuple(templates), collected, account)
             if account.refusal is not None:
                 collected.fail_all(account.refusal)
@@ -113,7 +113,10 @@ class Evaluator:
         if account.refusal is not None:
             return
         rest, answered = collected.missing(self._batch_events_max, self._batch_bytes_max), collected.count
-        request = Request(templates, tuple(arrived.event for arrived in rest), account.left_s)
+        deadline_s = self._limits.event_deadline_s
+        if account.is_pressed:
+            deadline_s = min(deadline_s, WASTED_BESIDE_S)
+        request = Request(templates, tuple(arrived.event for arrived in rest), account.left_s, deadline_s)
         done = await self._exchange(request, collected)
         account.waste(done.wasted_s)
         collected.close_turn(len(rest), done.reason)

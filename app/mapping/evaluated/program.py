@@ -1,6 +1,7 @@
 """The Jsonnet program around the templates of an export."""
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,8 +12,9 @@ from app.model.column import Template
 
 Natives = dict[str, tuple[tuple[str, ...], Callable[..., Any]]]
 
-# A template is a file of its own, the body of a function whose parameters are all that it sees. Only the last one is
-# not the same for all events. FAIL is a name that no template knows; see `soften`.
+# A template is the body of a function whose parameters are all that it sees. Only the last one is not the same for all
+# events. FAIL is a name that no template knows; see `soften`. It stands in brackets, before anything else that it could
+# name; if we cannot read it, it is a file of its own, which costs some 30 ms, as the interpreter reads `std` for each.
 _HEADER = (
     "function(FAIL, std, Ip, Now, Header, HeaderStr, Body, BodyStr, BodyPath, Headers) function(currentDatetime)\n"
 )
@@ -22,7 +24,8 @@ _HEADER = (
 # native functions of its own, with its place in their names, so that a failure says whose it is. Those that find what
 # may be missing give a list: whether it is there, and what it is. To concatenate prints faster than std.toString, as
 # std.length and == take ten times as long as a native function.
-_MAIN = """
+_MAIN = """local TEMPLATES = [
+EMBEDDED];
 local native = std.native;
 local begin = native("begin"), emit = native("emit");
 local given(place, template) =
@@ -49,7 +52,7 @@ local given(place, template) =
     trace(str, rest):: rest,
   };
   template(fail, visible, Ip, Now, Header, HeaderStr, Body, BodyStr, BodyPath, Headers);
-local templates = [IMPORTS];
+local templates = TEMPLATES;
 local values = [given(place, templates[place]) for place in std.range(0, std.length(templates) - 1)];
 local event = function(index) emit("" + [VALUES]);
 if std.length([0 for template in templates if std.isFunction(template)]) > 0 then std.makeArray(begin(), event)
@@ -73,11 +76,21 @@ class Program:
     def __init__(self, templates: Sequence[Template], secret: str, *, is_soft: bool) -> None:
         fail = f"fail_{secret}"
         header = _HEADER.replace("FAIL", fail)
-        contents = [soften(part.content, fail) if is_soft else part.content for part in templates]
-        self._files = {f"{secret}/{number}": header + content for number, content in enumerate(contents)}
-        imports = ", ".join(f'import "{name}"' for name in self._files)
+        self._files: dict[str, str] = {}
+        self._ends: list[int] = []  # the last line of each template in the program
+        parts, lines = [], 1
+        for place, template in enumerate(templates):
+            softened = soften(template.content, fail) if is_soft else None
+            if softened is None:
+                self._files[f"{secret}/{place}"] = header + template.content
+                parts.append(f'import "{secret}/{place}",\n')
+            else:
+                parts.append(f"({header}{softened}\n),\n")
+            lines += parts[-1].count("\n")
+            self._ends.append(lines)
         values = ", ".join(_VALUE % (place, place) for place in range(len(templates)))
-        self.main = _MAIN.replace("IMPORTS", imports).replace("VALUES", values)
+        machinery = _MAIN.replace("VALUES", values).replace("TEMPLATES", f"templates_{secret}")
+        self.main = machinery.replace("EMBEDDED", "".join(parts))
 
     def load(self, _folder: str, name: str) -> tuple[str, bytes]:
         """Give a file that the program imports."""
@@ -85,15 +98,17 @@ class Program:
             raise RuntimeError("imports are disabled")
         return f"template{name.rpartition('/')[2]}", self._files[name].encode()
 
+    def place_of(self, error: str) -> int:
+        """Which of the templates an error of the interpreter is about, or NO_PLACE."""
+        found = NO_PLACE
+        for file, line in _TRACED.findall(error):  # the message, which may lie, comes before the trace
+            place = int(file) if file else bisect_left(self._ends, int(line))
+            found = place if place < len(self._ends) else found
+        return found
 
-_FILE = re.compile(r"\n\ttemplate([0-9]{1,4}):")
+
+_TRACED = re.compile(r"\n\t(?:template([0-9]{1,4}):|main:\(?([0-9]{1,9}):)")
 _POSITION = re.compile(r"template\d+:(?:\((\d+):(\d+)\)-\((\d+):(\d+)\)|(\d+):(\d+(?:-\d+)?)):? ?(.*)", re.DOTALL)
-
-
-def place_of(error: str, templates: int) -> int:
-    """Which of so many templates an error of the interpreter is about, or NO_PLACE."""
-    places = [int(number) for number in _FILE.findall(error)][-1:]  # the message, which may lie, comes before the trace
-    return places[0] if places and places[0] < templates else NO_PLACE
 
 
 def reason_of(error: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 from app.errors import REASON_CHARACTERS_MAX, MappingFailed
 from app.mapping.evaluated import sandbox
 from app.mapping.evaluated.event_functions import EventFunctions
-from app.mapping.evaluated.program import place_of, reason_of
+from app.mapping.evaluated.program import Program, reason_of
 from app.mapping.evaluated.slate import Slate
 from app.mapping.evaluated.wire import (
     NO_PLACE,
@@ -39,6 +39,7 @@ class Runner:
     def __init__(  # noqa: PLR0913 -- all that a zygote has
         self,
         templates: Sequence[Template],
+        program: Program,
         limits: Limits,
         slate: Slate,
         request: Request,
@@ -46,6 +47,7 @@ class Runner:
         served: int,
     ) -> None:
         self._templates = templates
+        self._program = program
         self._limits = limits
         self._slate = slate
         self._requests = requests
@@ -77,7 +79,7 @@ class Runner:
     def _next(self) -> None:
         self._failure = None
         self._event = EventFunctions(self._request.events[self._slate.done], self._templates)
-        deadline_s = self._limits.event_deadline_s
+        deadline_s = self._request.deadline_s
         if self._armed_s is None or self._cpu_s - self._armed_s > deadline_s * (_ARMED_FACTOR - 1):
             sandbox.limit_time(deadline_s * _ARMED_FACTOR)
             self._armed_s = self._cpu_s
@@ -115,7 +117,7 @@ class Runner:
 
     def fail(self, error: str) -> None:
         """Answer for the present event, of which the interpreter ended with this error."""
-        self._answer(self._failure or self._failed(reason_of(error), place_of(error, len(self._templates))))
+        self._answer(self._failure or self._failed(reason_of(error), self._program.place_of(error)))
 
     def _values(self, text: str) -> Values | Failed:
         if self._failure is not None:

@@ -7,13 +7,16 @@ from app.mapping.jsonnet.syntax import Node
 from app.mapping.jsonnet.tokens import Token
 
 
-def soften(source: str, function: str) -> str:
-    """Write `error E` as a call of the function with E as text. What our parser cannot read stays as it is."""
+def soften(source: str, function: str) -> str | None:
+    """Write `error E` as a call of the function with E as text; None if our parser cannot read it.
+
+    What it can read is one expression, so it may stand in brackets.
+    """
     try:
         parser = _Errors(source, read_tokens(source))
         parser.program()
     except (Refused, Outside, RecursionError):
-        return source
+        return None
     edits = [(token.begin, token.end, f'{function}("" + (') for token, _ in parser.errors]
     edits += [(end, end, "))") for _, end in parser.errors]
     for begin, end, text in sorted(edits, reverse=True):

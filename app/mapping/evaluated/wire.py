@@ -26,12 +26,13 @@ class Limits(msgspec.Struct, frozen=True):
 class Request(msgspec.Struct, frozen=True, array_like=True):
     """Evaluate the templates for each event. Without events: only say whether the programs can run.
 
-    `left_s`: so much time may be wasted on the way; see `Done`.
+    `left_s`: so much time may be wasted on the way; see `Done`. `deadline_s`: so much time an event has.
     """
 
     templates: tuple[Template, ...]
     events: tuple[Event, ...] = ()
     left_s: float = 0.0
+    deadline_s: float = 0.0
 
 
 class _Addressed(msgspec.Struct, frozen=True, array_like=True):

@@ -36,11 +36,13 @@ READY = b"."
 _STDERR_READ_MAX = 2000
 
 
-def death(status: int, stderr: int, limits: Limits | None = None) -> str:
+def death(status: int, stderr: int, limits: Limits | None = None, deadline_s: float = _COMPILE_MAX_S) -> str:
     """Say why a zygote, or with its limits a runner, died: `status` is that of `wait`."""
     number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
     if number == signal.SIGPROF:
-        return f"template ran longer than {limits.event_deadline_s if limits else _COMPILE_MAX_S:g} s"
+        reason = f"template ran longer than {deadline_s:g} s"
+        pressed = limits is not None and deadline_s < limits.event_deadline_s
+        return f"{reason}: it has no more, as other templates have wasted too much" if pressed else reason
     said = os.pread(stderr, _STDERR_READ_MAX, 0)
     if limits and (number in {sandbox.OUT_OF_MEMORY, signal.SIGKILL} or b"alloc" in said):
         return f"template needed more than {limits.memory_bytes_max / 2**20:g} MiB"
@@ -74,6 +76,7 @@ class Zygote:
         self._begun_at = -1  # the event that it began with, if it began with this request
         self._killed_at = -1  # the event at which somebody else killed it
         self._runner: Runner | None = None  # in a runner
+        self._program: Program
         self._only = NO_PLACE if templates[1:] else 0  # which template a runner died of, if there is one only
 
     def run(self) -> NoReturn:
@@ -95,7 +98,7 @@ class Zygote:
         os._exit(0)
 
     def _evaluate(self, *, is_soft: bool) -> str:
-        program = Program(self._templates, secrets.token_hex(), is_soft=is_soft)
+        program = self._program = Program(self._templates, secrets.token_hex(), is_soft=is_soft)
         try:
             _jsonnet.evaluate_snippet(
                 "main",
@@ -148,7 +151,7 @@ class Zygote:
         self._wasted_s = wasted_by_parsing(time.process_time(), self._templates)
         os.write(self._served, READY)
         gc.collect()
-        gc.freeze()  # a runner shall not touch, and so copy, what it does not need
+        gc.disable()  # a runner shall not touch, and so copy, what it does not need; cycles go with it
         while (frame := read_frame(self._requests)) is not None:
             self._slate.begin(time.monotonic() + self._limits.turn_max_s)
             self._serve(frame)
@@ -174,7 +177,8 @@ class Zygote:
             if os.read(self._pipes[1], 1):
                 self._slate.look()
                 return
-            self._autopsy(*self._bury())
+            request = request or decode_request(frame)
+            self._autopsy(*self._bury(), request.deadline_s)
 
     def _hand_over(self, frame: bytes) -> bool:
         try:
@@ -210,7 +214,8 @@ class Zygote:
         os.dup2(self._stderr, 2)
         sandbox.limit_memory(self._limits.memory_bytes_max)
         sandbox.seal()
-        self._runner = Runner(self._templates, self._limits, self._slate, request, os.fdopen(requests, "rb"), served)
+        stream = os.fdopen(requests, "rb")
+        self._runner = Runner(self._templates, self._program, self._limits, self._slate, request, stream, served)
 
     def _bury(self) -> tuple[int, float]:
         """Wait for the runner's end; its wait status, and the processor time that it had."""
@@ -220,7 +225,7 @@ class Zygote:
         self._pid = 0
         return status, usage.ru_utime + usage.ru_stime
 
-    def _autopsy(self, status: int, cpu_s: float) -> None:
+    def _autopsy(self, status: int, cpu_s: float, deadline_s: float) -> None:
         """Take over from a dead runner: send what it noted, and answer for the event that it died of."""
         slate, limits = self._slate, self._limits
         slate.look()
@@ -229,14 +234,15 @@ class Zygote:
         slate.send(OUT)
         took_s = cpu_s - slate.cpu_s
         slate.wasted_s += max(0.0, took_s - limits.event_free_s) + time.process_time() - self._forked_s
-        if status != 0 and self._is_to_blame(status, took_s):
+        if status != 0 and self._is_to_blame(status, took_s, deadline_s):
             is_late = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGPROF
-            write_all(OUT, encode_frame(Failed(slate.done, death(status, self._stderr, limits), is_late, self._only)))
+            reason = death(status, self._stderr, limits, deadline_s)
+            write_all(OUT, encode_frame(Failed(slate.done, reason, is_late, self._only)))
             slate.done += 1
         slate.cpu_s = 0.0
         slate.save()
 
-    def _is_to_blame(self, status: int, took_s: float) -> bool:
+    def _is_to_blame(self, status: int, took_s: float, deadline_s: float) -> bool:
         """Whether a runner died of its present event; what is not to blame gets another one."""
         number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
         if (
@@ -244,6 +250,6 @@ class Zygote:
         ):  # from outside: the system may have no memory left, but not for the same event again
             again, self._killed_at = self._killed_at == self._slate.done, self._slate.done
             return again
-        if number == signal.SIGPROF and took_s >= self._limits.event_deadline_s:
+        if number == signal.SIGPROF and took_s >= deadline_s:
             return True
         return self._slate.done == self._begun_at  # nothing of other events was in the way

@@ -3,6 +3,7 @@ import pytest
 from app.mapping.account import WASTED_MAX_S, Account
 from app.mapping.evaluated import Evaluator
 from app.mapping.evaluated.soft_errors import soften
+from app.mapping.template import TemplateFailed
 from app.model.column import Template
 
 
@@ -18,9 +19,10 @@ from app.model.column import Template
         ("error 'x' // error", "f(\"\" + ( 'x')) // error"),
         ("'error' + {'error': 1}.error_", "'error' + {'error': 1}.error_"),
         ("error 'é' + error '😀'", "f(\"\" + ( 'é' + f(\"\" + ( '😀'))))"),
-        ("error", "error"),
-        ("error 'x", "error 'x"),
-        ("(" * 3000 + "error 'x'", "(" * 3000 + "error 'x'"),
+        ("error", None),
+        ("error 'x", None),
+        ("1) + (error 'x'", None),
+        ("(" * 3000 + "error 'x'", None),
     ],
 )
 def test_errors_become_calls(source, softened):
@@ -65,4 +67,24 @@ async def test_they_cost_no_process(arrived):
     assert [str(result) for result in results[::2]] == ["even"] * 250
     assert results[1::2] == [('"odd"',)] * 250
     assert account.left_s > WASTED_MAX_S - 0.2
+    await evaluator.close()
+
+
+@pytest.mark.parametrize("unreadable", ["1", "[" * 100 + "1" + "]" * 100])  # the second is left in a file of its own
+async def test_a_failure_of_the_interpreter_says_whose_it_is(arrived, unreadable):
+    evaluator = Evaluator(processes=1)
+    for place in range(3):
+        contents = ["'\\n\\ttemplate0:1:2 main:2:3'", "\n\n2 // )", unreadable]
+        contents.insert(place, "{}\n.x")
+        (result,) = await evaluator.evaluate([Template(content) for content in contents], [arrived()])
+        assert isinstance(result, TemplateFailed)
+        assert result.place == place
+    await evaluator.close()
+
+
+async def test_no_template_sees_another_or_what_is_around_it(arrived):
+    evaluator = Evaluator(processes=1)
+    for name in ("native", "emit", "begin", "templates", "values", "given", "event", "visible"):
+        (result,) = await evaluator.evaluate([Template("local native_ = 1; native_"), Template(name)], [arrived()])
+        assert str(result) == f"1:1-{len(name) + 1} Unknown variable: {name}"
     await evaluator.close()

@@ -19,11 +19,11 @@ class Crowd:
         self._leaving = {}
         self._visits = []
 
-    def come(self, *users):
-        self._visits += [asyncio.create_task(self._visit(user)) for user in users]
+    def come(self, *users, owner=""):
+        self._visits += [asyncio.create_task(self._visit(user, owner)) for user in users]
 
-    async def _visit(self, user):
-        async with self._turns.of(user):
+    async def _visit(self, user, owner):
+        async with self._turns.of(user, owner):
             self.inside.append(user)
             self._leaving[user] = asyncio.Event()
             await self._leaving[user].wait()
@@ -94,4 +94,34 @@ async def test_a_turn_that_came_to_somebody_who_gave_up_at_that_moment_is_not_lo
     crowd.come("c")
     await settled()
     assert crowd.inside == ["c"]
+    await crowd.all_leave()
+
+
+async def test_an_owner_of_many_users_waits_no_less_than_who_has_one():
+    crowd = Crowd(Turns(2, per_user_max=1))
+    crowd.come("a1", "a2", "a3", "a4", owner="a")
+    await settled()
+    assert crowd.inside == ["a1", "a2"]
+    crowd.come("b1", "b2", owner="b")
+    crowd.come("c")
+    seen = []
+    for _ in range(5):
+        await crowd.leave(crowd.inside[0])
+        seen.append(crowd.inside[-1])
+    assert seen == ["b1", "c", "a3", "b2", "a4"]
+    await crowd.all_leave()
+
+
+async def test_a_place_passes_over_who_gave_up_a_moment_ago():
+    turns = Turns(1, per_user_max=1)
+    crowd = Crowd(turns)
+    crowd.come("a")
+    await settled()
+    waiting = asyncio.create_task(turns.of("b").__aenter__())
+    crowd.come("c")
+    await settled()
+    waiting.cancel()
+    await crowd.leave("a")
+    assert crowd.inside == ["c"]
+    await asyncio.gather(waiting, return_exceptions=True)
     await crowd.all_leave()
