@@ -2,6 +2,7 @@
 
 import ast
 import re
+from configparser import ConfigParser
 from importlib import import_module
 from pathlib import Path
 
@@ -152,6 +153,23 @@ def test_the_crash_points_are_those_of_the_code() -> None:
     code = "".join(path.read_text() for room in ("app", "agents") for path in (ROOT / room).rglob("*.py"))
     reached = set(re.findall(r'\.reach\("([\w-]+)"\)', code))
     assert {row[0].strip("`") for row in rows(DOCS / "architecture.md", "Crash points")} == reached
+
+
+def test_the_floors_are_those_that_are_checked_with_all_that_there_is() -> None:
+    config = ConfigParser()
+    config.read(ROOT / ".importlinter")
+    layers = config["importlinter:contract:floors"]["layers"].split("\n")
+    floors = {module: floor for floor, layer in enumerate(layers) for module in re.findall(r"[\w.]+", layer)}
+    cells = [cell for cell, *_ in rows(DOCS / "architecture.md", "Rooms and floors")]
+    said = [name.removesuffix(".py").replace("/", ".") for name in re.findall(r"`([\w/.]+?)/?`", " ".join(cells))]
+    there = {f"app.{path.stem}" for path in (ROOT / "app").glob("[!_]*")} | {"agents", "tables"}
+    assert set(said) == set(floors) == there
+    assert said == sorted(said, key=floors.__getitem__)
+
+
+def test_the_doors_of_no_api_are_all_named() -> None:
+    (said,) = [what for room, what in rows(DOCS / "architecture.md", "Rooms and floors") if room == "`app/web/`"]
+    assert set(re.findall(r"`(\w+\.py)`", said)) == {path.name for path in (ROOT / "app" / "web").glob("[!_]*.py")}
 
 
 def test_the_limits_are_those_of_the_code() -> None:
