@@ -66,7 +66,6 @@ class _ZygoteHandle:
         os.close(requests)
         os.close(served)
         self._is_ready = self._served.read(1) == READY
-        self._templates = templates
         self.bytes = max(0, sandbox.own_bytes(self._pid) - sandbox.own_bytes()) if self._is_ready else 0
 
     def serve(self, frame: bytes) -> bool:
@@ -89,7 +88,7 @@ class _ZygoteHandle:
             sys.exit("a zygote was killed")
         reason = death(status, stderr)
         os.close(stderr)
-        return Done(wasted_by_parsing(took_s, self._templates), reason)
+        return Done(wasted_by_parsing(took_s), reason)
 
     def close(self) -> tuple[int, float]:
         """End it; its wait status, and the processor time that it had."""

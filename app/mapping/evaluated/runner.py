@@ -26,7 +26,8 @@ from app.model.column import Template
 OUT = 1
 EVENTS_MAX = 10_000  # of one runner: what the interpreter keeps of them goes with it
 IDLE_BYTES_MAX = 67_108_864  # that a runner has ever taken beyond its zygote, if it is to wait for more events
-_ARMED_FACTOR = 1.25  # the timer is set anew when a fifth of it is over, so that few events need a call for it
+_ARMED_FACTOR = 1.25  # the timer is set anew when a tenth of it is over, so that few events need a call for it
+_ARMED_AGAIN_FACTOR = 0.125  # so an event has a tick of the kernel more: killed before, it would be tried again
 
 
 class Runner:
@@ -80,7 +81,7 @@ class Runner:
         self._failure = None
         self._event = EventFunctions(self._request.events[self._slate.done], self._templates)
         deadline_s = self._request.deadline_s
-        if self._armed_s is None or self._cpu_s - self._armed_s > deadline_s * (_ARMED_FACTOR - 1):
+        if self._armed_s is None or self._cpu_s - self._armed_s > deadline_s * _ARMED_AGAIN_FACTOR:
             sandbox.limit_time(deadline_s * _ARMED_FACTOR)
             self._armed_s = self._cpu_s
 

@@ -5,7 +5,7 @@ import os
 import secrets
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import _jsonnet
@@ -31,7 +31,7 @@ from app.model.column import Template
 _STACK_MAX = 520  # the 500 of the original and our own frames
 _OBJECTS_BEFORE_COLLECTION = 300_000  # some 30 MB; a collection makes a runner copy all that its zygote has
 _COMPILE_MAX_S = 5.0
-PARSING_FREE_S = 0.1  # for each template: the interpreter reads `std` each time
+PARSING_FREE_S = 0.1  # for all templates of an export, as it reads `std` once; each that it reads apart takes 30 ms
 READY = b"."
 _STDERR_READ_MAX = 2000
 
@@ -51,9 +51,9 @@ def death(status: int, stderr: int, limits: Limits | None = None, deadline_s: fl
     return f"template crashed the interpreter: {last_line or name}"
 
 
-def wasted_by_parsing(took_s: float, templates: Sequence[Template]) -> float:
+def wasted_by_parsing(took_s: float) -> float:
     """What of the processor time of a zygote before its first request goes to the account."""
-    return max(0.0, took_s - PARSING_FREE_S * len(templates))
+    return max(0.0, took_s - PARSING_FREE_S)
 
 
 class Zygote:
@@ -128,8 +128,12 @@ class Zygote:
     # what the program calls
 
     def _natives(self) -> Natives:
-        def of_event(name: str, place: int) -> Any:
-            return lambda *arguments: self._running().call(name, place, arguments)
+        def of_event(name: str, place: int) -> Callable[..., Any]:
+            def call(*arguments: Any) -> Any:
+                assert self._runner is not None, "only a runner leaves `begin`"  # noqa: S101
+                return self._runner.call(name, place, arguments)
+
+            return call
 
         return {
             "begin": ((), self._begin),
@@ -148,7 +152,7 @@ class Zygote:
     def _begin(self) -> int:
         """Serve requests, for ever; return in the runners only, each with the number of its events."""
         sandbox.limit_time(0)
-        self._wasted_s = wasted_by_parsing(time.process_time(), self._templates)
+        self._wasted_s = wasted_by_parsing(time.process_time())
         os.write(self._served, READY)
         gc.collect()
         gc.disable()  # a runner shall not touch, and so copy, what it does not need; cycles go with it

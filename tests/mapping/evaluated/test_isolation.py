@@ -181,3 +181,14 @@ async def test_programs_that_are_large_when_parsed_are_not_all_kept_and_cost_the
     assert len(sizes) < 4
     assert account.left_s < WASTED_MAX_S - 0.2
     await evaluator.close()
+
+
+async def test_many_templates_are_parsed_as_one_program_and_those_that_are_read_apart_cost_their_export_time(arrived):
+    evaluator = Evaluator(processes=1)
+    many, apart = Account("many", lambda: 0.0), Account("apart", lambda: 0.0)
+    (values,) = await evaluator.evaluate([Template(f"{number}") for number in range(100)], [arrived()], many)
+    assert values == tuple(f"{number}" for number in range(100))
+    nested = "[" * 100 + "]" * 100  # deeper than our parser goes
+    await evaluator.evaluate([Template(nested)] * 50, [arrived()], apart)
+    assert apart.left_s < many.left_s - 0.2
+    await evaluator.close()
