@@ -12,8 +12,9 @@ from app.cli.output import flush_lines, rich_table
 
 EVERY_S = 1.0
 OF_RECEIVER = ("accepted", "deduplicated", "unrouted", "routed")
+OF_KAFKA = ("refused", "lost")
 OF_EXPORT = ("routed", "buffered", "loaded", "deadLettered", "expired")
-COLUMNS = ("receiver", "export", *OF_RECEIVER, "buffered", "loaded", "dead-lettered", "expired")
+COLUMNS = ("receiver", "export", *OF_RECEIVER, "buffered", "loaded", "dead-lettered", "expired", *OF_KAFKA)
 Row = tuple[str | int, ...]
 
 
@@ -26,6 +27,7 @@ def ledger(session: Session, receiver: str | None, *, watch: bool) -> None:
 
     Of one RECEIVER, or of all. A receiver: accepted = deduplicated + unrouted + routed. An export: routed = buffered +
     loaded + dead-lettered; those of its dead-lettered whose file was refused until its time was over have expired.
+    Refused and lost are records of Kafka that became no event of the receiver: no part of its accepted.
     """
     if watch:
         with contextlib.suppress(KeyboardInterrupt):
@@ -61,8 +63,9 @@ def ledger_rows(ledgers: Json) -> list[Row]:
     """A receiver's row, and one for each of its exports."""
     rows: list[Row] = []
     for receiver, counts in ledgers.items():
-        rows.append((receiver, "", *(counts[name] for name in OF_RECEIVER), "", "", "", ""))
+        came = (counts[name] for name in OF_RECEIVER)
+        rows.append((receiver, "", *came, "", "", "", "", *(counts[name] for name in OF_KAFKA)))
         for one in counts["exports"]:
             parts = (one[name] for name in OF_EXPORT)
-            rows.append((receiver, one["exportId"], "", "", "", *parts))
+            rows.append((receiver, one["exportId"], "", "", "", *parts, "", ""))
     return rows
