@@ -14,6 +14,7 @@ from app import clock
 from app.errors import LogFailed
 from app.ingest import PACK_BYTES_MAX, Ingest
 from app.mapping.records import HEADERS_BYTES_MAX, arrival_us, headers_bytes, request_headers, with_key
+from app.model.bindable import BindableTopics
 from app.model.bound_topic import NOT_BEGUN, Copy, CopyKey, Progress, StartFrom
 from app.model.event import Event
 from app.model.receiver import Receiver
@@ -48,6 +49,7 @@ class CopyingRoom:
     ingest: Ingest
     body_bytes_max: int
     refusals: Refusals
+    bindable: BindableTopics
     now_us: Callable[[], int] = clock.now_us
     reading: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(READS_AT_ONCE_MAX))
 

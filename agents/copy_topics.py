@@ -16,6 +16,7 @@ from agents.bound_topic import BoundTopic, CopyingRoom
 from agents.mapped_partition import MappedPartition
 from agents.worker import OwnedPartitions, worker_fault
 from app.model.bound_topic import Binding
+from app.model.receiver import Receiver
 from app.streams import Streams
 from tables.receivers import Receivers
 
@@ -50,6 +51,7 @@ class TopicCopier(Service):
         self._mapped = mapped
         self._room = room
         self._copying: dict[tuple[str, str], Copying] = {}
+        self._disallowed: set[tuple[str, str]] = set()  # receiver (uid) and topic, as was said
 
     def bound(self) -> Mapping[tuple[str, str], BoundTopic]:
         """What is copied now, by receiver (uid) and topic."""
@@ -82,7 +84,20 @@ class TopicCopier(Service):
             for receiver in self._receivers.bound()
             if receiver.kafka is not None and (home := self._streams.partition_of(receiver.uid)) in homes
             for topic in receiver.kafka.topics
+            if self._may_copy(receiver, topic)
         }
+
+    def _may_copy(self, receiver: Receiver, topic: str) -> bool:
+        """A topic may have been bound when the operator still allowed it."""
+        if self._room.bindable.allow(receiver.project_id, topic):
+            return True
+        if (receiver.uid, topic) not in self._disallowed:
+            self._disallowed.add((receiver.uid, topic))
+            text = (
+                "receiver %s/%s is bound to the topic %s, which FOREBAY_KAFKA_BINDABLE_TOPICS does not allow: not read"
+            )
+            logger.warning(text, receiver.project_id, receiver.id, topic)
+        return False
 
     async def _copy(self, bound: BoundTopic) -> None:
         try:

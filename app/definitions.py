@@ -8,6 +8,7 @@ from agents.keep_definitions import DefinitionsKeeper
 from app.clock import US_PER_S, now_us
 from app.errors import DefinitionRefused
 from app.model.api_token import ApiToken
+from app.model.bindable import BindableTopics
 from app.model.bound_topic import Binding
 from app.model.change import (
     AddToken,
@@ -37,10 +38,12 @@ TASK_SUFFIX_CHARACTERS = 5
 class Definitions:
     """Receivers, exports, tasks and tokens, as this worker knows them. Changes raise DefinitionRefused or LogFailed."""
 
-    def __init__(self, keeper: DefinitionsKeeper, *, secret_grace_s: float, topics_there: bool = False) -> None:
+    def __init__(
+        self, keeper: DefinitionsKeeper, *, secret_grace_s: float, bindable: BindableTopics | None = None
+    ) -> None:
         self._keeper = keeper
         self._secret_grace_s = secret_grace_s
-        self._topics_there = topics_there
+        self._bindable = bindable  # None: there are no topics
         self._receivers = keeper.receivers
 
     # reading
@@ -83,7 +86,7 @@ class Definitions:
             secret=random_text(SECRET_CHARACTERS),
             description=draft.description,
             deduplication=draft.deduplication,
-            kafka=self._may_bind(draft.kafka),
+            kafka=self._may_bind(project_id, draft.kafka),
             exports=tuple(
                 with_token(new_export(uid, token_hex(8), export), draft.id, new_token_id(), created_us)
                 for export in sorted(draft.exports, key=lambda export: export.id)
@@ -118,7 +121,7 @@ class Definitions:
     ) -> Receiver:
         """Change the receiver at once; what is None stays, and of deduplication and kafka what is UNSET."""
         if isinstance(kafka, Binding):
-            self._may_bind(kafka)
+            self._may_bind(project_id, kafka)
         receiver = await self._known(project_id, receiver_id)
         await self._keeper.submit(UpdateReceiver(receiver.uid, name, description, deduplication, kafka))
         return await self._known(project_id, receiver_id)
@@ -172,10 +175,10 @@ class Definitions:
         _, text = await self.create_token(project_id, "made at the first start")
         return text
 
-    def _may_bind(self, binding: Binding | None) -> Binding | None:
+    def _may_bind(self, project_id: int, binding: Binding | None) -> Binding | None:
         if binding is None:
             return None
-        if not self._topics_there:
+        if self._bindable is None:
             message = (
                 "there are no topics to bind a receiver to: the log is no Kafka cluster (FOREBAY_BROKER=kafka://…)"
             )
@@ -183,6 +186,9 @@ class Definitions:
         for topic in binding.topics:
             if is_internal(topic):
                 message = f'"{topic}" is a topic of Forebay or of the cluster itself: no receiver can be bound to it'
+                raise DefinitionRefused("badRequest", message)
+            if not self._bindable.allow(project_id, topic):
+                message = f'receivers of project {project_id} cannot be bound to "{topic}": the operator allows others'
                 raise DefinitionRefused("badRequest", message)
         return binding
 

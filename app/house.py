@@ -45,6 +45,7 @@ from app.mapping.engines import check_template
 from app.mapping.evaluated import Evaluator
 from app.mapping.mappers import Mappers
 from app.mapping.watchdog import Watchdog
+from app.model.bindable import BindableTopics
 from app.model.column import Template
 from app.model.draft import ImportSourceDraft
 from app.model.event import Event, EventIds
@@ -112,8 +113,11 @@ class House(Service):
         self._keeper = DefinitionsKeeper(self.streams, self._log, receivers)
         self._packs = PackReader(receivers, body_bytes_max=settings.request_bytes_max)
         self._refusals = Refusals()
+        self._bindable = BindableTopics(settings.bindable_topics)
         self.definitions = Definitions(
-            self._keeper, secret_grace_s=settings.secret_grace_s, topics_there=settings.on_kafka
+            self._keeper,
+            secret_grace_s=settings.secret_grace_s,
+            bindable=self._bindable if settings.on_kafka else None,
         )
         self.import_sources = ImportSources(self._keeper)
         self._task_owner = self._owned_tasks(crash)
@@ -311,6 +315,7 @@ class House(Service):
             ingest=self.ingest,
             body_bytes_max=self.settings.request_bytes_max,
             refusals=self._refusals,
+            bindable=self._bindable,
         )
         return TopicCopier(self.streams, self._keeper.receivers, self._mapped, room)
 

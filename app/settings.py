@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -20,6 +21,7 @@ logger = logging.getLogger(__name__)
 MIB = 1024 * 1024
 KAFKA = "kafka://"
 SECRET_GRACE_MAX_S = 7 * 24 * 3600
+_TOPICS = re.compile(r"(?:[A-Za-z0-9._*-]|\{project\})+")
 
 
 class Settings(BaseSettings):
@@ -38,6 +40,7 @@ class Settings(BaseSettings):
     kafka_ca_file: Path | None = None
     kafka_certificate_file: Path | None = None
     kafka_key_file: Path | None = None
+    kafka_bindable_topics: str = "*"
     destination: str = ""
     staging: str = ""
     api_token: SecretStr | None = None
@@ -78,6 +81,18 @@ class Settings(BaseSettings):
             )
         return value
 
+    @field_validator("kafka_bindable_topics")
+    @classmethod
+    def _patterns_are_of_topics(cls, value: str) -> str:
+        if not all(_TOPICS.fullmatch(pattern) for pattern in _listed(value)):
+            raise ValueError("must be names of topics, parted by commas; * is anything, {project} a project's number")
+        return value
+
+    @property
+    def bindable_topics(self) -> list[str]:
+        """Patterns of the topics that receivers may be bound to."""
+        return _listed(self.kafka_bindable_topics)
+
     @property
     def on_kafka(self) -> bool:
         """Whether the log is a Kafka cluster, so that there may be several workers."""
@@ -107,6 +122,10 @@ class Settings(BaseSettings):
             "public_url": f"http://{'127.0.0.1' if host in {'0.0.0.0', '::'} else host}:{port}",  # noqa: S104
         }
         return {**values, **{name: values.get(name) or default for name, default in defaults.items()}}
+
+
+def _listed(text: str) -> list[str]:
+    return [one.strip() for one in text.split(",")]
 
 
 _NO_NUMBER = frozenset({"int_parsing", "int_from_float", "float_parsing"})

@@ -11,6 +11,14 @@ from app.settings import read_settings
         ("DISK_RESERVE_BYTES", "1.5", "must be bytes, as a plain number"),
         ("EVENTS_RETENTION_S", "1h", "must be seconds, as a plain number"),
         ("PARTITIONS", "four", "must be a plain number"),
+        *(
+            (
+                "KAFKA_BINDABLE_TOPICS",
+                value,
+                "must be names of topics, parted by commas; * is anything, {project} a project's number",
+            )
+            for value in ("a,,b", "a b", "[ab]*", "{receiver}.*", " ")
+        ),
         ("PORT", "65536", "Input should be less than or equal to 65535"),
     ],
 )

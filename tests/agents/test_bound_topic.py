@@ -12,6 +12,7 @@ from agents.bound_topic import AHEAD_MESSAGES_MAX, LOOK_AROUND_EVERY_S, BoundTop
 from agents.refusals import Refusals
 from app.definitions import Definitions
 from app.errors import DefinitionRefused, LogFailed
+from app.model.bindable import BindableTopics
 from app.model.bound_topic import Binding, StartFrom
 from app.model.change import UpdateReceiver
 from app.model.cut import ReceiverCounts
@@ -108,6 +109,7 @@ class Stage:
             ingest=worker.keeping.ingest,
             body_bytes_max=BODY_BYTES_MAX,
             refusals=Refusals(),
+            bindable=BindableTopics("*"),
             now_us=lambda: NOW_US,
         )
         return BoundTopic(room, mapped, "r", topic, start)
@@ -412,16 +414,20 @@ async def test_nobody_is_bound_where_there_are_no_topics_or_to_ours():
     bench.define()
     worker = bench.worker()
 
-    async def bind(topic: str, *, topics_there: bool) -> None:
-        definitions = Definitions(worker.keeper, secret_grace_s=0, topics_there=topics_there)
+    async def bind(topic: str, *patterns: str) -> None:
+        bindable = BindableTopics(patterns) if patterns else None
+        definitions = Definitions(worker.keeper, secret_grace_s=0, bindable=bindable)
         binding = Binding((topic,), StartFrom.LATEST)
         await definitions.update_receiver(PROJECT, "r", name=None, description=None, kafka=binding)
 
     await worker.keeper.reached(2)
     with pytest.raises(DefinitionRefused, match="no Kafka cluster"):
-        await bind("t", topics_there=False)
+        await bind("t")
     for topic in ("events", "cuts", "definitions", "forebay-buffers-changelog", "__consumer_offsets"):
         with pytest.raises(DefinitionRefused, match="no receiver can be bound to it"):
-            await bind(topic, topics_there=True)
-    await bind("t", topics_there=True)
+            await bind(topic, "*")
+    with pytest.raises(DefinitionRefused, match="the operator allows others"):
+        await bind("t", "shared.*", "t{project}")
+    assert worker.keeper.receivers.bound() == []
+    await bind("t", "shared.*", "t")
     assert len(worker.keeper.receivers.bound()) == 1

@@ -32,8 +32,8 @@ class Worker:
             "staging": f"file://{directory}/staging",
         }
 
-    async def start(self) -> None:
-        await self.server.start(**self._settings)
+    async def start(self, **more: str) -> None:
+        await self.server.start(**self._settings, **more)
         assert await self.server.until_ready()
 
     async def kill(self) -> None:
@@ -189,3 +189,27 @@ async def test_a_topic_that_begins_anew_is_copied_from_its_beginning(client: Cli
     await asyncio.to_thread(produce, kafka, "again", ["4", "5"])
     await until_accepted(client, 5)
     assert sorted(row[2] for row in await loaded(client, 5)) == ["1", "2", "3", "4", "5"]
+
+
+async def test_a_topic_that_the_operator_does_not_allow_any_more_is_not_read_until_it_is_allowed_again(
+    worker: Worker, client: Client, kafka: KafkaBroker
+) -> None:
+    await kafka.create_topic("shop.orders", 1)
+    await kafka.create_topic("team-1.orders", 1)
+    await bind(client, "shop.orders", "team-1.orders")
+    await asyncio.to_thread(produce, kafka, "shop.orders", ["1"])
+    await asyncio.to_thread(produce, kafka, "team-1.orders", ["2"])
+    await until_accepted(client, 2)
+    await worker.kill()
+    await worker.start(kafka_bindable_topics="other, team-{project}.*")
+    status, answer = await client.call("PATCH", "/v1/receivers/bound", {"kafka": {"topics": ["shop.orders"]}})
+    assert (status, answer["error"]) == (400, "buffer.badRequest")
+    assert "the operator allows others" in answer["message"]
+    await asyncio.to_thread(produce, kafka, "shop.orders", ["3"])
+    await asyncio.to_thread(produce, kafka, "team-1.orders", ["4"])
+    await until_accepted(client, 3)
+    assert "FOREBAY_KAFKA_BINDABLE_TOPICS does not allow" in (worker.server.data_dir / "server.log").read_text()
+    await worker.kill()
+    await worker.start()
+    await until_accepted(client, 4)
+    assert sorted(row[-1] for row in await loaded(client, 4)) == ["1", "2", "3", "4"]
