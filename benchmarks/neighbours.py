@@ -1,4 +1,4 @@
-"""A receiver beside one whose template loops for ever: how long its events take to be cut, without and with it."""
+"""A receiver beside one with templates that loop for ever, one or 20: how long its events take to be cut."""
 
 import asyncio
 import itertools
@@ -12,6 +12,7 @@ from benchmarks.server import TOKEN, Server, export, scratch_server
 
 RATE_PER_S = 200
 BATCH = 20  # in a request, so that the client costs little
+EXPORTS = 20  # as many as a receiver may have
 LOOP = "local f(x) = f(x) tailstrict; f(1)"
 LOOK_EVERY_S = 0.1
 PATIENCE_S = 120.0
@@ -24,19 +25,23 @@ def run(*, quick: bool) -> list[Row]:
     seconds = 3.0 if quick else 30.0
     with scratch_server() as server:
         good = server.create_receiver("good", [_export("good", "Body('number') + 0")])
-        bad = server.create_receiver("bad", [_export("bad", LOOP)])
         alone = asyncio.run(_Look(server, seconds).at(good))
-        beside = asyncio.run(_Look(server, seconds).at(good, bad))
-    (rate, lags), (base_rate, base_lags) = beside, alone
-    return [
-        Row(
-            f"neighbours: events beside an endless loop, both {RATE_PER_S} events/s",
-            f"{rate:,.0f} events/s",
-            f"{base_rate:,.0f} events/s",
-            f"{rate / base_rate:.2f}",
-            note=f"mapped and cut after {_shown(lags)}; baseline, alone: {_shown(base_lags)}",
-        )
-    ]
+        return [_beside(server, good, exports, seconds, alone) for exports in (1, EXPORTS)]
+
+
+def _beside(server: Server, good: str, exports: int, seconds: float, alone: tuple[float, list[float]]) -> Row:
+    name = f"bad{exports}"
+    bad = server.create_receiver(name, [_export(f"{name}-{at}", LOOP) for at in range(exports)])
+    rate, lags = asyncio.run(_Look(server, seconds).at(good, bad))
+    base_rate, base_lags = alone
+    return Row(
+        f"neighbours: events beside {'an endless loop' if exports == 1 else f'{exports} endless loops'}, "
+        f"both {RATE_PER_S} events/s",
+        f"{rate:,.0f} events/s",
+        f"{base_rate:,.0f} events/s",
+        f"{rate / base_rate:.2f}",
+        note=f"mapped and cut after {_shown(lags)}; baseline, alone: {_shown(base_lags)}",
+    )
 
 
 def _shown(lags_s: list[float]) -> str:
