@@ -34,7 +34,7 @@ LOOK_EVERY_S = 0.25
 LOOK_AROUND_EVERY_S = 10.0
 MAPPED_EVERY_S, MAPPED_WAIT_MAX_S = 0.05, 30.0
 SAY_MISSING_EVERY_S = 60.0
-IDLE_TURNS = 4
+IDLE_TURNS = 4  # a turn without news costs requests: as many of its lengths pass before the next
 TOPIC, PARTITION, OFFSET, KEY = "Kafka-Topic", "Kafka-Partition", "Kafka-Offset", "Kafka-Key"
 _OURS = frozenset(name.lower() for name in (TOPIC, PARTITION, OFFSET, KEY))
 

@@ -7,9 +7,8 @@ log of events decides (`app.slicing.copies`), and what has come so far, its cuts
 import asyncio
 import logging
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
-import msgspec
 from mode import Service
 
 from agents.bound_topic import BoundTopic, CopyingRoom
@@ -25,10 +24,10 @@ logger = logging.getLogger(__name__)
 FOLLOWED_EVERY_S = 0.25
 
 
-class Copying(msgspec.Struct, frozen=True):
-    """A topic that is copied, by whom, and for how long this is so: another partition's owner is another."""
+class Copying(NamedTuple):
+    """A topic that is copied, as long as its receiver is bound so, and its partition is the same owner's."""
 
-    home: Any
+    home: MappedPartition
     binding: Binding
     bound: BoundTopic
     task: asyncio.Task[None]

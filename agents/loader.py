@@ -178,20 +178,23 @@ class Loader:
             return Retryable(str(error), after_s=STAGING_AWAY_S)
         room.crash.reach("loaded")
         room.tally.rows[file.export] += loaded.rows
-        if loaded.table_made:
-            self._log(WARNING, file, _MADE_ANEW, file.mapping.table_id)
+        if loaded.refused:
+            room.tally.refused[file.export] += loaded.refused
+        self._say_loaded(file, loaded)
+        return None
+
+    def _say_loaded(self, file: File, loaded: Loaded) -> None:
         again = file.id in self._waiting.outcomes
         self._log(WARNING if again else INFO, file, "is loaded, with %s rows", loaded.rows)
-        if loaded.rejected:
-            self._log(WARNING, file, "has %s documents that stand in _sdc_rejected now", loaded.rejected)
-        if loaded.waiting:
-            self._log(INFO, file, "has %s documents that wait for their version", loaded.waiting)
-        if loaded.outdated:
-            self._log(INFO, file, "has %s documents of versions that are over", loaded.outdated)
-        if loaded.refused:
-            self._log(WARNING, file, "was split: %s rows are refused, and dead letters", loaded.refused)
-            room.tally.refused[file.export] += loaded.refused
-        return None
+        for level, text, value in (
+            (WARNING, _MADE_ANEW, loaded.table_made and file.mapping.table_id),
+            (WARNING, "was split: %s rows are refused, and dead letters", loaded.refused),
+            (WARNING, "has %s documents that stand in _sdc_rejected now", loaded.rejected),
+            (INFO, "has %s documents that wait for their version", loaded.waiting),
+            (INFO, "has %s documents of versions that are over", loaded.outdated),
+        ):
+            if value:
+                self._log(level, file, text, value)
 
     async def _learn_refused(self, loaded: Loaded) -> None:
         """Which rows were refused and nobody was told: by this load, by a repeated one, by those of another owner."""
