@@ -32,6 +32,16 @@ class ImportSources:
         """By its schema, unless it is deleted; or by its uid."""
         return self._sources.find(name)
 
+    async def known(self, name: str) -> ImportSource:
+        """As `find`, and the log is asked about one that is not known. Raises DefinitionRefused if there is none."""
+        source = self.find(name)
+        if source is None:  # perhaps another worker has just made it
+            await self.catch_up()
+            source = self.find(name)
+        if source is None:
+            raise DefinitionRefused("importSourceNotFound", f'Import source "{name}" not found')
+        return source
+
     def all(self) -> list[ImportSource]:
         """Those that are not deleted, by schema."""
         return self._sources.all()
@@ -56,14 +66,14 @@ class ImportSources:
         append_only: bool | None = None,
     ) -> ImportSource:
         """Change the source at once; what is None stays. With another `append_only` it has a new mapping."""
-        source = await self._known(name)
+        source = await self.known(name)
         change = UpdateImportSource(source.uid, new_name, state, append_only, new_token_id(), now_us())
         await self._keeper.submit(change)
-        return await self._known(source.uid)
+        return await self.known(source.uid)
 
     async def add_token(self, name: str, token: str | None = None) -> tuple[ImportToken, str]:
         """Let this token open the source, or one that is known to nobody but the caller."""
-        source = await self._known(name)
+        source = await self.known(name)
         text = _new_text() if token is None else token
         added = _new_token(text)
         await self._keeper.submit(AddImportToken(source.uid, added))
@@ -71,7 +81,7 @@ class ImportSources:
 
     async def revoke_token(self, name: str, token_id: str) -> None:
         """From the answer on it opens nothing here; other workers learn it from the log."""
-        source = await self._known(name)
+        source = await self.known(name)
         await self._keeper.submit(RevokeImportToken(source.uid, token_id))
 
     async def ensure_first(self, draft: ImportSourceDraft, token: str | None) -> None:
@@ -112,16 +122,7 @@ class ImportSources:
             tokens=tokens,
         )
         await self._keeper.submit(change)
-        return await self._known(change.uid)
-
-    async def _known(self, name: str) -> ImportSource:
-        source = self.find(name)
-        if source is None:
-            await self.catch_up()
-            source = self.find(name)
-        if source is None:
-            raise DefinitionRefused("importSourceNotFound", f'Import source "{name}" not found')
-        return source
+        return await self.known(change.uid)
 
 
 def _new_token(text: str, *, by_operator: bool = False) -> ImportToken:

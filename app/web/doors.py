@@ -94,8 +94,8 @@ class ImportSources(Protocol):
     def of_token(self, token: str) -> ImportSource | None:
         """The source that the token opens, in whatever state it is; how long it takes tells nothing."""
 
-    def find(self, name: str) -> ImportSource | None:
-        """By its schema, unless it is deleted; or by its uid."""
+    async def known(self, name: str) -> ImportSource:
+        """By its schema, unless it is deleted; or by its uid. Raises DefinitionRefused if there is none."""
 
     def all(self) -> list[ImportSource]:
         """Those that are not deleted, by schema."""

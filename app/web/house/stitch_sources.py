@@ -2,7 +2,6 @@
 
 from aiohttp import web
 
-from app.errors import DefinitionRefused
 from app.model.draft import ImportSourceDraft
 from app.model.import_source import ImportSource, ImportToken, Region, SourceState
 from app.model.times import iso_ms
@@ -153,14 +152,7 @@ async def replay_dead_letter(doors: Doors, request: web.Request) -> web.Response
 async def _known(doors: Doors, request: web.Request) -> ImportSource:
     """The source that the path names, if the operator asks. Raises HouseRefusal, DefinitionRefused."""
     authorize(doors, request)
-    name = request.match_info["source"]
-    source = doors.import_sources.find(name)
-    if source is None:  # perhaps another worker has just made it
-        await doors.import_sources.catch_up()
-        source = doors.import_sources.find(name)
-    if source is None:
-        raise DefinitionRefused("importSourceNotFound", f'Import source "{name}" not found')
-    return source
+    return await doors.import_sources.known(request.match_info["source"])
 
 
 async def _to(state: SourceState, doors: Doors, request: web.Request) -> ImportSource:
