@@ -11,6 +11,7 @@ from app.web.stitch.documents import MESSAGES_MAX, SEQUENCES, TABLE_NAME_CHARACT
 from app.web.stitch.errors import StitchRefusal, bad_batch
 from app.web.stitch.json_schema import Effort, Violation
 from app.web.stitch.json_schema.compiler import compile_value
+from app.web.stitch.json_schema.names import said
 from app.web.stitch.json_schema.violation import combined, together
 from app.web.stitch.json_text import decode_as, decode_exactly
 
@@ -140,7 +141,7 @@ def _of_message(message: Any, effort: Effort) -> Violation | None:
 def _of_shape(message: Any, action: str, violation: Violation | None) -> Violation | None:
     if violation is not None or message["action"] == action:
         return violation
-    return Violation(f"{message['action'][:1000]} is not a valid enum value").below("action")
+    return Violation(f"{said(message['action'])} is not a valid enum value").below("action")
 
 
 def _out_of_range(name: str, number: int) -> Violation | None:

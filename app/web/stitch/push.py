@@ -12,6 +12,7 @@ from aiohttp import web
 from msgspec import UNSET, Raw, UnsetType
 
 from app.model.document import DocumentAction, DocumentMessage, encode_document
+from app.model.import_source import ImportSource
 from app.web.doors import Doors
 from app.web.stitch.acceptance import accept
 from app.web.stitch.access import authorize
@@ -35,19 +36,20 @@ _FIELDS: Final = frozenset(PushedRecord.__struct_fields__)
 
 async def push(doors: Doors, request: web.Request) -> web.Response:
     """`POST /v2/import/push`: the answer waits until all records are durable."""
-    source = await authorize(doors, request)
-    media = media_of_push(request)
-    read = partial(read_push, media=media, client_id=source.client_id)
-    return await accept(doors, request, source, await doors.decoding.run(await body_of(doors, request), read))
+    source, bodies = await _checked(doors, request)
+    return await accept(doors, request, source, bodies)
 
 
 async def validate(doors: Doors, request: web.Request) -> web.Response:
     """`POST /v2/import/validate`: as `push`, but nothing is kept."""
-    source = await authorize(doors, request)
-    media = media_of_push(request)
-    read = partial(read_push, media=media, client_id=source.client_id)
-    await doors.decoding.run(await body_of(doors, request), read)
+    await _checked(doors, request)
     return web.Response(body=_VALID, content_type="application/json")
+
+
+async def _checked(doors: Doors, request: web.Request) -> tuple[ImportSource, list[bytes]]:
+    source = await authorize(doors, request)
+    read = partial(read_push, media=media_of_push(request), client_id=source.client_id)
+    return source, await doors.decoding.run(await body_of(doors, request), read)
 
 
 def read_push(body: bytes, media: Media, client_id: int) -> list[bytes]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.web.stitch.json_schema.effort import Effort
-from app.web.stitch.json_schema.names import class_of
+from app.web.stitch.json_schema.names import NAMES, class_of
 from app.web.stitch.json_schema.violation import Violation
 
 Check = Callable[[Any, Effort], Violation | None]
@@ -46,7 +46,7 @@ def wanted(location: str, value: Any, *kinds: type) -> Any:
 
 def class_name(kind: type) -> str:
     """Of the type that a keyword wants."""
-    return {str: "String", bool: "Boolean", dict: "JSONObject", list: "JSONArray"}.get(kind, "Number")
+    return NAMES.get(kind, "Number")
 
 
 def count(location: str, value: Any) -> int:
