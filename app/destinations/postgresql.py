@@ -4,7 +4,7 @@ The table of `in.c-shop.orders` is `"in.c-shop"."orders"`; its columns are text.
 schema `_forebay`, which no export can name.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, LiteralString
 
@@ -13,14 +13,16 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from app.destinations.base import Capabilities, Load, Loaded, LoadSlice, RefusedRow, Row, Watermark
+from app.destinations.base import Capabilities, Load, Loaded, RefusedRow, Watermark
 from app.destinations.documents.loading import load_slices
 from app.destinations.postgresql_documents import SETUP as DOCUMENTS_SETUP
 from app.destinations.postgresql_documents import PostgresqlDocuments, standing_tables
-from app.destinations.postgresql_errors import ABOUT_VALUES, words
+from app.destinations.postgresql_errors import words
+from app.destinations.postgresql_names import find, names, table_of
 from app.destinations.postgresql_roles import Roles
-from app.destinations.refusals import Refusals, RowsRefused, write_what_fits
-from app.destinations.rules import check_table, count_refused, plan_load
+from app.destinations.postgresql_rows import write_rows
+from app.destinations.refusals import Refusals
+from app.destinations.rules import LoadPlan, check_table, count_refused, plan_load
 from app.errors import LoadFailed, Rejected, Retryable, SettingInvalid
 from app.model.mapping import Mapping, MappingKind
 
@@ -95,10 +97,6 @@ WHERE lock.locktype = 'advisory' AND lock.granted AND lock.database = (
 """
 _END: LiteralString = "SELECT pg_terminate_backend(%s)"
 _SCHEMA_IS_THERE: LiteralString = "SELECT true FROM pg_namespace WHERE nspname = %s"
-_FIND_TABLE: LiteralString = """
-SELECT class.oid, class.relkind FROM pg_class AS class JOIN pg_namespace AS schema ON schema.oid = class.relnamespace
-WHERE schema.nspname = %s AND class.relname = %s
-"""
 _COLUMNS: LiteralString = """
 SELECT attname FROM pg_attribute WHERE attrelid = %s AND attnum > 0 AND NOT attisdropped ORDER BY attnum
 """
@@ -108,7 +106,6 @@ FROM pg_index AS index CROSS JOIN LATERAL unnest(index.indkey) WITH ORDINALITY A
 JOIN pg_attribute AS attribute ON attribute.attrelid = index.indrelid AND attribute.attnum = key.attnum
 WHERE index.indrelid = %s AND index.indisprimary ORDER BY key.place
 """
-_TABLES = ("r", "p")  # plain and partitioned
 
 _RETRY_AFTER_S = {  # by SQLSTATE, whole or its class
     "08": 1.0,  # connection
@@ -125,8 +122,6 @@ _RETRY_AFTER_S = {  # by SQLSTATE, whole or its class
     "57": 1.0,  # operator intervention: shutdown, cancel, starting up
     "58": 10.0,  # the server's system
 }
-_ABOUT_ROWS = (*ABOUT_VALUES, "44", "P0")  # and check options of views, exceptions of triggers
-_COPY_LINE = ", line "
 
 
 def open_postgresql(url: str) -> "Postgresql":
@@ -165,36 +160,47 @@ class Postgresql:
 
     def load(self, load: Load) -> Loaded:
         """See Destination."""
-        documents = load.mapping.kind is MappingKind.DOCUMENTS
         made = False
         if not load.dropped and self._is_anything_left(load):
-            with self._transaction() as connection:
-                if documents:
-                    self._prepare_documents(connection, load)
-                else:
-                    oid, made = _create_table(connection, load.mapping)
-                    connection.execute(_LOCK_DDL)
-                    self._known_roles().prepare(load.export, load.token, load.mapping, oid)
+            made = self._prepare_load(load)
         with self._transaction() as connection:
             self._lock(connection, load.export)
             plan = plan_load(load, _read_watermarks(connection, load.export))
             _store_watermarks(connection, plan.watermarks)
-            rows = 0
-            if documents and plan.slices and not load.dropped:
-                schema = load.mapping.table_id.schema
-                tables = PostgresqlDocuments(connection, schema, self._known_roles(), load.token)
-                loaded = load_slices(tables, load, plan)
-                self._known_roles().take_on(load.token)  # what is left to do at the commit is triggers'
-                return loaded
-            refusals = Refusals(load.export, load.mapping)
-            if plan.slices and not load.dropped:
-                self._known_roles().take_on(load.token)
-                rows = _write_rows(connection, load.mapping, plan.slices, refusals if load.split else None)
-            if refusals.rows:
-                self._known_roles().give_back()
-                _store_watermarks(connection, count_refused(plan.watermarks, refusals.rows))
-                _store_refused(connection, refusals.rows)
+            if load.dropped or not plan.slices:
+                return Loaded(0, len(plan.slices), plan.skipped, table_made=made)
+            if load.mapping.kind is MappingKind.DOCUMENTS:
+                return self._load_documents(connection, load, plan)
+            return self._load_rows(connection, load, plan, made=made)
+
+    def _load_documents(self, connection: psycopg.Connection[tuple[object, ...]], load: Load, plan: LoadPlan) -> Loaded:
+        schema, roles = load.mapping.table_id.schema, self._known_roles()
+        loaded = load_slices(PostgresqlDocuments(connection, schema, roles, load.token), load, plan)
+        roles.take_on(load.token)  # what is left to do at the commit is triggers'
+        return loaded
+
+    def _load_rows(
+        self, connection: psycopg.Connection[tuple[object, ...]], load: Load, plan: LoadPlan, *, made: bool
+    ) -> Loaded:
+        refusals = Refusals(load.export, load.mapping)
+        self._known_roles().take_on(load.token)
+        rows = write_rows(connection, load.mapping, plan.slices, refusals if load.split else None)
+        if refusals.rows:
+            self._known_roles().give_back()
+            _store_watermarks(connection, count_refused(plan.watermarks, refusals.rows))
+            _store_refused(connection, refusals.rows)
         return Loaded(rows, len(plan.slices), plan.skipped, table_made=made, refused=len(refusals.rows))
+
+    def _prepare_load(self, load: Load) -> bool:
+        """In a transaction of its own; whether a table was not there that the load of rows wants."""
+        with self._transaction() as connection:
+            if load.mapping.kind is MappingKind.DOCUMENTS:
+                self._prepare_documents(connection, load)
+                return False
+            oid, made = _create_table(connection, load.mapping)
+            connection.execute(_LOCK_DDL)
+            self._known_roles().prepare(load.export, load.token, load.mapping, oid)
+            return made
 
     def _prepare_documents(self, connection: psycopg.Connection[tuple[object, ...]], load: Load) -> None:
         """The schema, and the token's rights on what is in it; loads make their tables themselves."""
@@ -349,16 +355,15 @@ def _create_schema(connection: psycopg.Connection[tuple[object, ...]], name: str
 def _table_oid(connection: psycopg.Connection[tuple[object, ...]], mapping: Mapping) -> int | None:
     """None if it is not there. Raises Rejected if it differs from the mapping."""
     table_id = mapping.table_id
-    found = connection.execute(_FIND_TABLE, (table_id.schema, table_id.table)).fetchone()
+    found = find(connection, table_id.schema, table_id.table)
     if found is None:
         return None
-    oid, kind = found
-    if kind not in _TABLES:
+    if not found.is_table:
         raise Rejected(f'the table "{table_id}" cannot be: something else has its name')
-    columns = [str(name) for (name,) in connection.execute(_COLUMNS, (oid,))]
-    key = [str(name) for (name,) in connection.execute(_KEY, (oid,))]
+    columns = [str(name) for (name,) in connection.execute(_COLUMNS, (found.oid,))]
+    key = [str(name) for (name,) in connection.execute(_KEY, (found.oid,))]
     check_table(mapping, columns, key)
-    return int(str(oid))
+    return found.oid
 
 
 def _check_names(mapping: Mapping) -> None:
@@ -376,208 +381,5 @@ def _check_names(mapping: Mapping) -> None:
 def _create_statement(mapping: Mapping) -> sql.Composed:
     lines = [sql.SQL("{} text").format(sql.Identifier(column.name)) for column in mapping.columns]
     if mapping.primary_key:
-        lines.append(sql.SQL("PRIMARY KEY ({})").format(_names(mapping.primary_key)))
-    return sql.SQL("CREATE TABLE {} ({})").format(_table(mapping), sql.SQL(", ").join(lines))
-
-
-def _table(mapping: Mapping) -> sql.Identifier:
-    return sql.Identifier(mapping.table_id.schema, mapping.table_id.table)
-
-
-def _names(names: Iterable[str]) -> sql.Composed:
-    return sql.SQL(", ").join(map(sql.Identifier, names))
-
-
-# rows
-
-
-def _write_rows(
-    connection: psycopg.Connection[tuple[object, ...]],
-    mapping: Mapping,
-    slices: Sequence[LoadSlice],
-    refusals: Refusals | None,
-) -> int:
-    if not mapping.incremental:
-        connection.execute(sql.SQL("DELETE FROM {}").format(_table(mapping)))  # TRUNCATE would shut readers out
-    if refusals is not None:
-        write = _writer_of_some(connection, mapping)
-        return sum(write_what_fits(part, refusals, write) for part in slices)
-    if not mapping.primary_key:
-        return sum(_copy(connection, _table(mapping), mapping, part) for part in slices)
-    return _merge(connection, mapping, slices)
-
-
-def _copy(
-    connection: psycopg.Connection[tuple[object, ...]], into: sql.Identifier, mapping: Mapping, part: LoadSlice
-) -> int:
-    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(into, _names(mapping.column_names))
-    with connection.cursor() as cursor:
-        try:
-            with cursor.copy(statement) as copy:
-                for chunk in part.open_csv():
-                    copy.write(chunk)
-        except (psycopg.DataError, psycopg.IntegrityError) as error:
-            raise _refused_row(error, part, len(mapping.columns)) from error
-        return cursor.rowcount
-
-
-def _merge(connection: psycopg.Connection[tuple[object, ...]], mapping: Mapping, slices: Sequence[LoadSlice]) -> int:
-    """Through a table of this transaction's own: of rows with one key the last wins."""
-    number = _make_stage(connection, mapping)
-    copied = [_copy(connection, _STAGE, mapping, part) for part in slices]
-    _check_keys(connection, mapping, slices, copied, number)
-    connection.execute(_merge_statement(mapping, _STAGE, number))
-    return sum(copied)
-
-
-_STAGE = sql.Identifier("pg_temp", "_forebay_stage")
-
-
-def _make_stage(connection: psycopg.Connection[tuple[object, ...]], mapping: Mapping) -> sql.Identifier:
-    """Make the table; the name of the column that numbers its rows."""
-    number = sql.Identifier(_unused_name(mapping.column_names))
-    connection.execute(
-        sql.SQL("CREATE TEMPORARY TABLE {} (LIKE {}, {} bigint GENERATED ALWAYS AS IDENTITY) ON COMMIT DROP").format(
-            sql.Identifier("_forebay_stage"), _table(mapping), number
-        )
-    )
-    for name in mapping.primary_key:
-        drop = sql.SQL("ALTER TABLE {} ALTER COLUMN {} DROP NOT NULL")
-        connection.execute(drop.format(_STAGE, sql.Identifier(name)))
-    return number
-
-
-def _check_keys(
-    connection: psycopg.Connection[tuple[object, ...]],
-    mapping: Mapping,
-    slices: Sequence[LoadSlice],
-    copied: Sequence[int],
-    number: sql.Identifier,
-) -> None:
-    """Raise Rejected for the first row that lacks a key's value."""
-    absent = sql.SQL(" OR ").join(sql.SQL("{} IS NULL").format(sql.Identifier(name)) for name in mapping.primary_key)
-    query = sql.SQL("SELECT min({}) FROM pg_temp._forebay_stage WHERE {}").format(number, absent)
-    (found,) = connection.execute(query).fetchone() or (None,)
-    if found is None:
-        return
-    row = int(str(found))
-    for part, count in zip(slices, copied, strict=True):
-        if row <= count:
-            raise Rejected(f"{_place(part, row)}: a column of the primary key has no value")
-        row -= count
-
-
-def _merge_statement(mapping: Mapping, stage: sql.Identifier, number: sql.Identifier) -> sql.Composed:
-    others = [column.name for column in mapping.columns if not column.primary_key]
-    assignments = [sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in others]
-    action = sql.SQL("UPDATE SET {}").format(sql.SQL(", ").join(assignments)) if others else sql.SQL("NOTHING")
-    return sql.SQL(
-        "INSERT INTO {table} AS target ({columns})"
-        " SELECT DISTINCT ON ({key}) {columns} FROM {stage} ORDER BY {key}, {number} DESC"
-        " ON CONFLICT ({key}) DO {action}"
-    ).format(
-        table=_table(mapping),
-        columns=_names(mapping.column_names),
-        key=_names(mapping.primary_key),
-        stage=stage,
-        number=number,
-        action=action,
-    )
-
-
-def _unused_name(names: Iterable[str]) -> str:
-    taken = set(names)
-    return next(name for count in range(len(taken) + 1) if (name := f"_row_{count}") not in taken)
-
-
-# files that are split
-
-
-def _writer_of_some(
-    connection: psycopg.Connection[tuple[object, ...]], mapping: Mapping
-) -> Callable[[Sequence[Row]], None]:
-    """What writes some rows, all or none: see `write_what_fits`."""
-    connection.execute("SET CONSTRAINTS ALL IMMEDIATE")  # so that each is judged with its rows, and not at the commit
-    number = _make_stage(connection, mapping) if mapping.primary_key else None
-
-    def write(rows: Sequence[Row]) -> None:
-        sent = _Sent(rows)
-        try:
-            with connection.transaction():
-                _copy_some(connection, _table(mapping) if number is None else _STAGE, mapping, sent)
-                if number is not None:
-                    connection.execute(_merge_statement(mapping, _STAGE, number))
-                    connection.execute(sql.SQL("TRUNCATE {}").format(_STAGE))
-        except psycopg.Error as error:
-            if error.sqlstate is None and isinstance(error, psycopg.DataError):  # psycopg itself does not send it
-                raise RowsRefused(str(error), sent.count - 1) from error
-            if (error.sqlstate or "")[:2] not in _ABOUT_ROWS:
-                raise
-            line = _line(error.diag.context or "")  # of rows sent as text each has one line
-            raise RowsRefused(words(error), None if line is None else line - 1) from error
-
-    return write
-
-
-class _Sent:
-    """Rows on their way to the server; how many have gone."""
-
-    def __init__(self, rows: Sequence[Row]) -> None:
-        self._rows = rows
-        self.count = 0
-
-    def __iter__(self) -> Iterator[Row]:
-        for row in self._rows:
-            self.count += 1
-            yield row
-
-
-def _copy_some(
-    connection: psycopg.Connection[tuple[object, ...]], into: sql.Identifier, mapping: Mapping, rows: Iterable[Row]
-) -> None:
-    statement = sql.SQL("COPY {} ({}) FROM STDIN").format(into, _names(mapping.column_names))
-    with connection.cursor() as cursor, cursor.copy(statement) as copy:
-        for row in rows:
-            copy.write_row(row)
-
-
-# rows that are refused
-
-
-def _refused_row(error: psycopg.Error, part: LoadSlice, width: int) -> Rejected:
-    """Which row it was, and what is wrong with it. COPY tells the line, and a row may have several."""
-    line = _line(error.diag.context or "")
-    reason = words(error)
-    if line is None:
-        return Rejected(f"a row of the {_slice(part)}: {reason}")
-    for row, (last_line, fields) in enumerate(_lines(part), start=1):
-        if last_line >= line:
-            if fields != width:
-                return Rejected(f"{_place(part, row)} has {fields} fields, the table has {width} columns")
-            return Rejected(f"{_place(part, row)}: {reason}")
-    return Rejected(f"a row of the {_slice(part)}: {reason}")
-
-
-def _line(context: str) -> int | None:
-    _, found, rest = context.partition(_COPY_LINE)
-    digits = rest.split(",")[0].split(":")[0].strip()
-    return int(digits) if found and digits.isdecimal() else None
-
-
-def _lines(part: LoadSlice) -> Iterator[tuple[int, int]]:
-    """Of each row: the number of its last line as COPY counts them, and of its fields.
-
-    COPY counts the line ends within quotes, but for those of the first row: it does not know yet what ends a line.
-    """
-    line = 0
-    for row in part.open_rows():
-        line += 1 + (sum(value.count("\n") for value in row if value) if line else 0)
-        yield line, len(row)
-
-
-def _place(part: LoadSlice, row: int) -> str:
-    return f"row {row} of the {_slice(part)}"
-
-
-def _slice(part: LoadSlice) -> str:
-    return f'slice of partition {part.partition} of log "{part.log_id}" up to {part.end}'
+        lines.append(sql.SQL("PRIMARY KEY ({})").format(names(mapping.primary_key)))
+    return sql.SQL("CREATE TABLE {} ({})").format(table_of(mapping), sql.SQL(", ").join(lines))

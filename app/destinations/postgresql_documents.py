@@ -18,6 +18,7 @@ from app.destinations.documents.dialect import Dialect
 from app.destinations.documents.rejects import REJECTED
 from app.destinations.documents.tables import Columns, KnownTable, Values
 from app.destinations.postgresql_errors import ABOUT_VALUES, words
+from app.destinations.postgresql_names import find, names
 from app.destinations.postgresql_roles import Roles
 from app.errors import DocumentRefused
 from app.model.document import DOCUMENT_COLUMNS
@@ -73,10 +74,6 @@ WHERE schema.nspname = %(schema)s AND class.relkind IN ('r', 'p') AND (
     class.relname = %(rejected)s
     OR class.relname IN (SELECT name FROM _forebay.documents WHERE schema_name = %(schema)s))
 """
-_FIND: LiteralString = """
-SELECT class.oid, class.relkind FROM pg_class AS class JOIN pg_namespace AS schema ON schema.oid = class.relnamespace
-WHERE schema.nspname = %s AND class.relname = %s
-"""
 _COLUMNS: LiteralString = """
 SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute
 WHERE attrelid = %s AND attnum > 0 AND NOT attisdropped ORDER BY attnum
@@ -91,7 +88,6 @@ SELECT number, {} FROM (
 WHERE before < %s ORDER BY number
 """
 _FORGET_WAITING: LiteralString = "DELETE FROM _forebay.waiting WHERE schema_name = %s AND root = %s AND version <= %s"
-_TABLES = ("r", "p")  # plain and partitioned
 
 _DECLARED: dict[DataType, LiteralString] = {
     DataType.BIGINT: "bigint",
@@ -137,19 +133,18 @@ class PostgresqlDocuments:
 
     def columns(self, name: str) -> Mapping[str, DataType | None] | None:
         """See DocumentTables."""
-        found = self._connection.execute(_FIND, (self._schema, name)).fetchone()
+        found = find(self._connection, self._schema, name)
         if found is None:
             return None
-        oid, kind = found
-        if kind not in _TABLES:
+        if not found.is_table:
             raise DocumentRefused(f"Table name [{name}] is taken by something that is no table")
-        return {column: _TYPES.get(declared) for column, declared in self._connection.execute(_COLUMNS, (oid,))}
+        return {column: _TYPES.get(declared) for column, declared in self._connection.execute(_COLUMNS, (found.oid,))}
 
     def create(self, name: str, columns: Columns, primary_key: Sequence[str]) -> None:
         """See DocumentTables."""
         lines = [_column(column) for column in columns]
         if primary_key:
-            lines.append(sql.SQL("PRIMARY KEY ({})").format(_names(primary_key)))
+            lines.append(sql.SQL("PRIMARY KEY ({})").format(names(primary_key)))
         table = self._table(name)
         self._run_own(sql.SQL("CREATE TABLE {} ({})").format(table, sql.SQL(", ").join(lines)))
         self._roles.open(self._token, table)
@@ -175,17 +170,17 @@ class PostgresqlDocuments:
     def _run_with_keys(
         self, query: sql.SQL, name: str, key: Columns, keys: Sequence[Values]
     ) -> psycopg.Cursor[tuple[int, int]]:
-        names = [f"k{number}" for number in range(len(key))]
+        aliases = [f"k{number}" for number in range(len(key))]
         equal = [
             sql.SQL("target.{} = key.{}").format(sql.Identifier(column), sql.Identifier(alias))
-            for (column, _), alias in zip(key, names, strict=True)
+            for (column, _), alias in zip(key, aliases, strict=True)
         ]
         arrays = [sql.SQL("%s::{}[]").format(sql.SQL(_DECLARED[kind])) for _, kind in key]
         self._take_on_token()
         return self._connection.execute(
             query.format(
                 arrays=sql.SQL(", ").join(arrays),
-                names=_names(names),
+                names=names(aliases),
                 table=self._table(name),
                 equal=sql.SQL(" AND ").join(equal),
             ),
@@ -200,12 +195,12 @@ class PostgresqlDocuments:
     def insert(self, name: str, columns: Sequence[str], rows: Iterable[Values]) -> None:
         """See DocumentTables."""
         self._take_on_token()
-        self._copy(sql.SQL("COPY {} ({}) FROM STDIN").format(self._table(name), _names(columns)), rows)
+        self._copy(sql.SQL("COPY {} ({}) FROM STDIN").format(self._table(name), names(columns)), rows)
 
     def put_off(self, table: str, version: int, rows: Sequence[Row]) -> None:
         """See DocumentTables."""
         self._give_token_back()
-        columns = _names(("schema_name", "root", "version", *DOCUMENT_COLUMNS))
+        columns = names(("schema_name", "root", "version", *DOCUMENT_COLUMNS))
         statement = sql.SQL("COPY _forebay.waiting ({}) FROM STDIN").format(columns)
         self._copy(statement, ((self._schema, table, version, *row) for row in rows))
 
@@ -216,7 +211,7 @@ class PostgresqlDocuments:
 
     def waiting(self, table: str, version: int, after: int, *, rows_max: int, bytes_max: int) -> list[tuple[int, Row]]:
         """See DocumentTables."""
-        query = sql.SQL(_WAITING).format(_names(DOCUMENT_COLUMNS))
+        query = sql.SQL(_WAITING).format(names(DOCUMENT_COLUMNS))
         fields = (self._schema, table, version, after, rows_max, bytes_max)
         return [(number, tuple(row)) for number, *row in self._run_own(query, fields).fetchall()]
 
@@ -273,7 +268,3 @@ def _is_about_data(error: psycopg.Error) -> bool:
 
 def _column(column: tuple[str, DataType]) -> sql.Composed:
     return sql.SQL("{} {}").format(sql.Identifier(column[0]), sql.SQL(_DECLARED[column[1]]))
-
-
-def _names(names: Iterable[str]) -> sql.Composed:
-    return sql.SQL(", ").join(map(sql.Identifier, names))

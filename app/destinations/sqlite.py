@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from string import ascii_lowercase, ascii_uppercase
 from time import sleep
 
 import msgspec
@@ -17,9 +16,10 @@ import msgspec
 from app.destinations.base import Capabilities, Load, Loaded, LoadSlice, RefusedRow, Row, Watermark
 from app.destinations.documents.loading import load_slices
 from app.destinations.refusals import Refusals, RowsRefused, write_what_fits
-from app.destinations.rules import check_table, count_refused, out_of_scope, plan_load
+from app.destinations.rules import LoadPlan, check_table, count_refused, out_of_scope, plan_load
 from app.destinations.sqlite_documents import SETUP as DOCUMENTS_SETUP
-from app.destinations.sqlite_documents import SqliteDocuments
+from app.destinations.sqlite_documents import SQLITE, SqliteDocuments
+from app.destinations.sqlite_names import quoted
 from app.destinations.sqlite_scope import Scope
 from app.errors import LoadFailed, Rejected, Retryable, SettingInvalid
 from app.model.export_token import ExportToken
@@ -129,17 +129,11 @@ class Sqlite:
         with self._transaction() as connection, _limited(connection, load.token, documents=documents):
             plan = plan_load(load, _read_watermarks(connection, load.export))
             connection.executemany(_STORE_WATERMARK, map(_fields, plan.watermarks))
-            rows, made = 0, False
-            if documents and plan.slices and not load.dropped:
+            if load.dropped or not plan.slices:
+                return Loaded(0, len(plan.slices), plan.skipped)
+            if documents:
                 return load_slices(SqliteDocuments(connection, load.mapping.table_id.schema), load, plan)
-            refusals = Refusals(load.export, load.mapping)
-            if plan.slices and not load.dropped:
-                made = _create_table(connection, load.mapping)
-                rows = _write_rows(connection, load.mapping, plan.slices, refusals if load.split else None)
-            if refusals.rows:
-                connection.executemany(_STORE_WATERMARK, map(_fields, count_refused(plan.watermarks, refusals.rows)))
-                connection.executemany(_STORE_REFUSED, map(msgspec.structs.astuple, refusals.rows))
-        return Loaded(rows, len(plan.slices), plan.skipped, table_made=made, refused=len(refusals.rows))
+            return _load_rows(connection, load, plan)
 
     def watermarks(self, exports: Iterable[str] | None = None) -> list[Watermark]:
         """See Destination."""
@@ -271,6 +265,16 @@ def _fields(mark: Watermark) -> tuple[object, ...]:
     return msgspec.structs.astuple(mark)
 
 
+def _load_rows(connection: sqlite3.Connection, load: Load, plan: LoadPlan) -> Loaded:
+    refusals = Refusals(load.export, load.mapping)
+    made = _create_table(connection, load.mapping)
+    rows = _write_rows(connection, load.mapping, plan.slices, refusals if load.split else None)
+    if refusals.rows:
+        connection.executemany(_STORE_WATERMARK, map(_fields, count_refused(plan.watermarks, refusals.rows)))
+        connection.executemany(_STORE_REFUSED, map(msgspec.structs.astuple, refusals.rows))
+    return Loaded(rows, len(plan.slices), plan.skipped, table_made=made, refused=len(refusals.rows))
+
+
 def _create_table(connection: sqlite3.Connection, mapping: Mapping) -> bool:
     """Whether it was not there."""
     if _table_is_there(connection, mapping):
@@ -296,13 +300,10 @@ def _table_is_there(connection: sqlite3.Connection, mapping: Mapping) -> bool:
     return True
 
 
-_WITHOUT_CASE = str.maketrans(ascii_uppercase, ascii_lowercase)  # SQLite folds these letters and no others
-
-
 def _check_names(mapping: Mapping) -> None:
     seen: dict[str, str] = {}
     for name in mapping.column_names:
-        folded = name.translate(_WITHOUT_CASE)
+        folded = SQLITE.fold(name)
         if folded in seen:
             raise Rejected(f'the columns "{seen[folded]}" and "{name}" are one in SQLite, whose names have no case')
         seen[folded] = name
@@ -321,33 +322,29 @@ def _is_unicode(text: str) -> bool:
 
 def _create_statement(mapping: Mapping) -> str:
     # Key columns are NOT NULL as everywhere but in SQLite, where each NULL would be another key.
-    lines = [f"{_quoted(column.name)} TEXT{' NOT NULL' * column.primary_key}" for column in mapping.columns]
+    lines = [f"{quoted(column.name)} TEXT{' NOT NULL' * column.primary_key}" for column in mapping.columns]
     if mapping.primary_key:
-        lines.append(f"PRIMARY KEY ({_quoted(*mapping.primary_key)})")
-    return f"CREATE TABLE {_quoted(str(mapping.table_id))} ({', '.join(lines)})"
+        lines.append(f"PRIMARY KEY ({quoted(*mapping.primary_key)})")
+    return f"CREATE TABLE {quoted(str(mapping.table_id))} ({', '.join(lines)})"
 
 
 def _insert_statement(mapping: Mapping) -> str:
     statement = (
-        f"INSERT INTO {_quoted(str(mapping.table_id))} ({_quoted(*mapping.column_names)})"  # noqa: S608 -- quoted
+        f"INSERT INTO {quoted(str(mapping.table_id))} ({quoted(*mapping.column_names)})"  # noqa: S608 -- quoted
         f" VALUES ({', '.join('?' * len(mapping.columns))})"
     )
     if not mapping.primary_key:
         return statement
-    values = [_quoted(column.name) for column in mapping.columns if not column.primary_key]
+    values = [quoted(column.name) for column in mapping.columns if not column.primary_key]
     action = f"UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in values)}" if values else "NOTHING"
-    return f"{statement} ON CONFLICT ({_quoted(*mapping.primary_key)}) DO {action}"
-
-
-def _quoted(*names: str) -> str:
-    return ", ".join('"' + name.replace('"', '""') + '"' for name in names)
+    return f"{statement} ON CONFLICT ({quoted(*mapping.primary_key)}) DO {action}"
 
 
 def _write_rows(
     connection: sqlite3.Connection, mapping: Mapping, slices: Sequence[LoadSlice], refusals: Refusals | None
 ) -> int:
     if not mapping.incremental:
-        connection.execute(f"DELETE FROM {_quoted(str(mapping.table_id))}")  # noqa: S608 -- quoted
+        connection.execute(f"DELETE FROM {quoted(str(mapping.table_id))}")  # noqa: S608 -- quoted
     statement = _insert_statement(mapping)
     if refusals is not None:
         write = partial(_write_or_refuse, connection, statement)

@@ -10,6 +10,7 @@ from app.destinations.base import Row
 from app.destinations.documents.data_types import DataType
 from app.destinations.documents.dialect import Dialect
 from app.destinations.documents.tables import Columns, KnownTable, Values
+from app.destinations.sqlite_names import quoted
 from app.errors import DocumentRefused
 from app.model.document import DOCUMENT_COLUMNS
 
@@ -110,7 +111,7 @@ class SqliteDocuments:
         """See DocumentTables."""
         lines = [f"{_column(column)}{' NOT NULL' * (column[0] in primary_key)}" for column in columns]
         if primary_key:
-            lines.append(f"PRIMARY KEY ({_quoted(*primary_key)})")
+            lines.append(f"PRIMARY KEY ({quoted(*primary_key)})")
         self._connection.execute(f"CREATE TABLE {self._table(name)} ({', '.join(lines)})")
 
     def add_columns(self, name: str, columns: Columns) -> None:
@@ -121,7 +122,7 @@ class SqliteDocuments:
     def standing(self, name: str, key: Columns, keys: Sequence[Values]) -> dict[int, int]:
         """See DocumentTables."""
         names = [f"k{number}" for number in range(len(key))]
-        equal = " AND ".join(f"t.{_quoted(column)} = k.{alias}" for (column, _), alias in zip(key, names, strict=True))
+        equal = " AND ".join(f"t.{quoted(column)} = k.{alias}" for (column, _), alias in zip(key, names, strict=True))
         found: dict[int, int] = {}
         numbered = ((place, *values) for place, values in enumerate(keys))
         while chunk := list(islice(numbered, _VARIABLES_MAX // (len(key) + 1))):
@@ -135,7 +136,7 @@ class SqliteDocuments:
 
     def delete(self, name: str, key: Columns, keys: Sequence[Values]) -> None:
         """See DocumentTables."""
-        equal = " AND ".join(f"{_quoted(column)} = ?" for column, _ in key)
+        equal = " AND ".join(f"{quoted(column)} = ?" for column, _ in key)
         self._connection.executemany(f"DELETE FROM {self._table(name)} WHERE {equal}", keys)  # noqa: S608 -- quoted
 
     def empty(self, name: str) -> None:
@@ -145,7 +146,7 @@ class SqliteDocuments:
     def insert(self, name: str, columns: Sequence[str], rows: Iterable[Values]) -> None:
         """See DocumentTables."""
         places = ", ".join("?" * len(columns))
-        statement = f"INSERT INTO {self._table(name)} ({_quoted(*columns)}) VALUES ({places})"  # noqa: S608 -- quoted
+        statement = f"INSERT INTO {self._table(name)} ({quoted(*columns)}) VALUES ({places})"  # noqa: S608 -- quoted
         self._connection.executemany(statement, rows)
 
     def put_off(self, table: str, version: int, rows: Sequence[Row]) -> None:
@@ -179,7 +180,7 @@ class SqliteDocuments:
         return f"{self._schema}.{name}"
 
     def _table(self, name: str) -> str:
-        return _quoted(self._full_name(name))
+        return quoted(self._full_name(name))
 
 
 def _is_about_data(error: sqlite3.Error) -> bool:
@@ -188,8 +189,4 @@ def _is_about_data(error: sqlite3.Error) -> bool:
 
 
 def _column(column: tuple[str, DataType]) -> str:
-    return f"{_quoted(column[0])} {_DECLARED[column[1]]}"
-
-
-def _quoted(*names: str) -> str:
-    return ", ".join('"' + name.replace('"', '""') + '"' for name in names)
+    return f"{quoted(column[0])} {_DECLARED[column[1]]}"
