@@ -10,6 +10,7 @@ from benchmarks import (
     accept,
     agent,
     append,
+    backlog,
     end_to_end,
     failing,
     memory,
@@ -35,6 +36,7 @@ MEASUREMENTS: dict[str, Callable[..., list[Row]]] = {
     "append": append.run,
     "upsert": upsert.run,
     "visible": visible.run,
+    "backlog": backlog.run,
     "takeover": takeover.run,
     "memory": memory.run,
 }
