@@ -10,16 +10,9 @@ from typing import NamedTuple
 import msgspec
 
 from app import clock
-from app.mapping.records import (
-    HEADERS_BYTES_MAX,
-    JSON,
-    RecordHeaders,
-    arrival_us,
-    headers_bytes,
-    request_headers,
-    with_key,
-)
-from app.model.event import PACK_HEADER, Event, Pack, decode_pack
+from app.mapping.keys import keyed_by_path
+from app.mapping.records import HEADERS_BYTES_MAX, RecordHeaders, arrival_us, headers_bytes, key_in, request_headers
+from app.model.event import PACK_HEADER, Event, HeaderPairs, Pack, decode_pack
 from app.model.receiver import Receiver
 from app.model.refusal import Refusal, Refused
 from app.transports.log import Record
@@ -27,6 +20,7 @@ from tables.receivers import Receivers
 
 RECEIVER_HEADER = "receiver"
 PROJECT_DIGITS_MAX = 18
+HEADS_MAX, HEAD_BYTES_MAX = 256, 4096  # kept of a reader, and each of them
 
 
 class Reading(NamedTuple):
@@ -41,6 +35,15 @@ class Reading(NamedTuple):
         return any(one.why is Refusal.UNKNOWN_RECEIVER for one in self.refused)
 
 
+class Head(NamedTuple):
+    """What the headers of a native message say. A producer's messages share a few."""
+
+    receiver: bytes
+    pairs: HeaderPairs
+    key: str
+    bytes: int
+
+
 class PackReader:
     """Reads by the definitions as they stand."""
 
@@ -50,6 +53,7 @@ class PackReader:
         self._now_us = now_us
         self._named: dict[bytes, Receiver] = {}
         self._revision = -1
+        self._heads: dict[RecordHeaders, Head | None] = {}
 
     def read(self, records: Iterable[Record]) -> Reading:
         """Each record becomes a pack or is refused."""
@@ -60,27 +64,39 @@ class PackReader:
         packs: list[tuple[int, Pack]] = []
         refused: list[Refused] = []
         for record in records:
-            name = _receiver_in(record.headers)
-            read = _pack(record) if name is None else self._native(record, name, now_us)
+            head = self._head(record.headers)
+            read = _pack(record) if head is None else self._native(record, head, now_us)
             if isinstance(read, Pack):
                 packs.append((record.offset, read))
             else:
                 refused.append(read)
         return Reading(packs, refused)
 
-    def _native(self, record: Record, name: bytes, now_us: int) -> Pack | Refused:
-        receiver = self._named.get(name) or self._known(name)
+    def _head(self, headers: RecordHeaders) -> Head | None:
+        """None if the message is one of ours, or names no receiver."""
+        try:
+            return self._heads[headers]
+        except KeyError:
+            head = _read_head(headers)
+        if head is None or head.bytes <= HEAD_BYTES_MAX:
+            if len(self._heads) >= HEADS_MAX:
+                self._heads.clear()
+            self._heads[headers] = head
+        return head
+
+    def _native(self, record: Record, head: Head, now_us: int) -> Pack | Refused:
+        receiver = self._named.get(head.receiver) or self._known(head.receiver)
         if receiver is None:
             return Refused(record.offset, Refusal.UNKNOWN_RECEIVER)
-        body, headers = record.value, record.headers
+        body = record.value
         if body is None:
             return Refused(record.offset, Refusal.TOMBSTONE, receiver.uid)
-        few = len(headers) == 1  # the receiver, and nothing else
-        if len(body) > self._body_bytes_max or (not few and headers_bytes(headers) > HEADERS_BYTES_MAX):
+        if len(body) > self._body_bytes_max or head.bytes > HEADERS_BYTES_MAX:
             return Refused(record.offset, Refusal.TOO_LARGE, receiver.uid)
-        pairs = JSON if few else request_headers(headers, without=RECEIVER_HEADER)
-        event = Event(receiver.uid, arrival_us(record.timestamp_ms, now_us), "", pairs, body)
-        return Pack(0, (with_key(event, receiver),))
+        event = Event(receiver.uid, arrival_us(record.timestamp_ms, now_us), "", head.pairs, body, "", head.key)
+        if receiver.deduplication is not None and not head.key:
+            event = keyed_by_path(event, receiver.deduplication.path)
+        return Pack(0, (event,))
 
     def _known(self, name: bytes) -> Receiver | None:
         """By `project/receiver`."""
@@ -93,13 +109,13 @@ class PackReader:
         return receiver
 
 
-def _receiver_in(headers: RecordHeaders) -> bytes | None:
-    """The receiver's name; None if the message is one of ours, or names none."""
+def _read_head(headers: RecordHeaders) -> Head | None:
     for name, value in headers:
         if name == PACK_HEADER:
             return None
         if name == RECEIVER_HEADER:
-            return value or b""
+            pairs = request_headers(headers, without=RECEIVER_HEADER)
+            return Head(value or b"", pairs, key_in(pairs), headers_bytes(headers))
     return None
 
 

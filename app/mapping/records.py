@@ -1,7 +1,5 @@
 """A record that another program has produced, read as a request: its headers, its arrival, its key."""
 
-from collections.abc import Sequence
-
 from msgspec.structs import replace
 
 from app.mapping.keys import IDEMPOTENCY_KEY, header_key, keyed_by_path
@@ -11,7 +9,9 @@ from app.model.receiver import Receiver
 HEADERS_BYTES_MAX = 64 * 1024
 JSON: HeaderPairs = (("Content-Type", "application/json"),)
 
-RecordHeaders = Sequence[tuple[str, bytes | None]]
+RecordHeaders = tuple[tuple[str, bytes | None], ...]
+
+_KEY_NAME = IDEMPOTENCY_KEY.lower()
 
 
 def request_headers(headers: RecordHeaders, *, without: str = "") -> HeaderPairs:
@@ -30,12 +30,15 @@ def arrival_us(timestamp_ms: int, now_us: int) -> int:
     return min(timestamp_ms * 1000, now_us) if timestamp_ms >= 0 else now_us
 
 
+def key_in(headers: HeaderPairs) -> str:
+    """The key that a header gives, as at the door; empty if none does."""
+    return next((header_key(value) for name, value in headers if value and name.lower() == _KEY_NAME), "")
+
+
 def with_key(event: Event, receiver: Receiver) -> Event:
     """The event with its key, by the same rules as at the door."""
-    if len(event.headers) > 1:
-        for name, value in event.headers:
-            if name.lower() == IDEMPOTENCY_KEY.lower() and value:
-                return replace(event, key=header_key(value))
+    if key := key_in(event.headers):
+        return replace(event, key=key)
     return event if receiver.deduplication is None else keyed_by_path(event, receiver.deduplication.path)
 
 

@@ -105,7 +105,7 @@ async def test_the_page_of_the_buffer_api(server: Server) -> None:
     ]
     assert len(rows_of(server, 'SELECT * FROM "in.c-web.raw"')) == 4
     assert '"reason":"column ' in said
-    assert 'Unsupported content type' in said
+    assert "Unsupported content type" in said
     (ledger,) = blocks(DOCS / "apis" / "buffer.md", "json")
     assert ledger.replace("\n", "").replace(" ", "") in said
 
