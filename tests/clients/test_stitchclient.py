@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from test_target_stitch import plain
-
 from tests.clients.environments import environment
 from tests.flows.stitch_client import CLIENT_ID, StitchClient
 from tests.server import TOKEN
@@ -60,10 +58,10 @@ async def test_what_json_has_no_type_for(either: StitchClient) -> None:
     assert (ended.code, ended.flushed) == (0, [[0]]), ended.said
     await either.until_loaded(1)
     columns = ("id", "_sdc_sequence", "at", "price", "uuid", "text")
-    assert plain(either.rows("typed", *columns)) == [
+    assert either.rows("typed", *columns) == [
         (2**53 + 1, 2**63 - 1, "2018-04-30T17:00:00.250000Z", "12.340", uuid, "~^`")
     ]
-    assert plain(either.rows("typed__nested__list", "_sdc_level_0_id", "value")) == [(0, "0.10"), (1, "2")]
+    assert either.rows("typed__nested__list", "_sdc_level_0_id", "value") == [(0, "0.10"), (1, "2")]
 
 
 async def test_batches_end_where_the_client_ends_them(stitch: StitchClient) -> None:

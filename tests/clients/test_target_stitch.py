@@ -4,8 +4,6 @@ import asyncio
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -71,22 +69,6 @@ def target(tmp_path: Path, stitch: StitchClient) -> Target:
     return Target(tmp_path, stitch)
 
 
-def plain(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    """The same for both destinations."""
-    return [tuple(_plain(value) for value in row) for row in rows]
-
-
-def _plain(value: object) -> object:
-    match value:
-        case datetime():
-            return f"{value.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
-        case Decimal():
-            return str(value)
-        case bool():
-            return int(value)
-    return value
-
-
 async def test_orders_with_lines_in_lines(tmp_path: Path, either: StitchClient) -> None:
     target = Target(tmp_path, either)
     monday, tuesday = "2026-01-05T08:00:00Z", "2026-01-06T08:00:00.123000Z"
@@ -105,7 +87,7 @@ async def test_orders_with_lines_in_lines(tmp_path: Path, either: StitchClient) 
     assert ended.code == 0, ended.said
     assert ended.states[-1] == {"bookmarks": {"orders": {"updated_at": tuesday}}}
     await either.until_loaded(6)
-    assert plain(either.rows("orders", "id", "updated_at", "total_price", "test", "customer__id")) == [
+    assert either.rows("orders", "id", "updated_at", "total_price", "test", "customer__id") == [
         (0, "2026-01-05T08:00:00.000000Z", "0.0", 0, 9_007_199_254_740_993),
         (1, "2026-01-05T08:00:00.000000Z", "19.9", 0, 9_007_199_254_740_993),
         (2, "2026-01-05T08:00:00.000000Z", "39.8", 0, 9_007_199_254_740_993),
@@ -113,7 +95,7 @@ async def test_orders_with_lines_in_lines(tmp_path: Path, either: StitchClient) 
         (4, "2026-01-06T08:00:00.123000Z", "39.8", 0, 9_007_199_254_740_993),
     ]
     of_an_order = ("_sdc_source_key_id", "_sdc_level_0_id")
-    assert plain(either.rows("orders__line_items", *of_an_order, "id", "sku", "price")) == [
+    assert either.rows("orders__line_items", *of_an_order, "id", "sku", "price") == [
         (1, 0, 10, "SKU-0", "19.9"),
         (2, 0, 20, "SKU-0", "19.9"),
         (2, 1, 21, "SKU-1", "19.9"),
@@ -122,14 +104,14 @@ async def test_orders_with_lines_in_lines(tmp_path: Path, either: StitchClient) 
         (4, 1, 41, "SKU-1", "19.9"),
     ]
     taxes = either.rows("orders__line_items__tax_lines", *of_an_order, "_sdc_level_1_id", "title", "price", "rate")
-    assert plain(taxes) == [(2, 1, 0, "VAT", "3.79", 0.19), (4, 1, 0, "VAT", "3.79", 0.19)]
+    assert taxes == [(2, 1, 0, "VAT", "3.79", 0.19), (4, 1, 0, "VAT", "3.79", 0.19)]
     assert either.rows("orders__tags", *of_an_order, "value") == [
         (1, 0, "new"),
         (2, 0, "new"),
         (2, 1, "gift"),
         (4, 0, "new"),
     ]
-    extracted = plain(either.rows("orders", "_sdc_extracted_at"))
+    extracted = either.rows("orders", "_sdc_extracted_at")
     assert extracted == [("2026-01-31T12:00:00.000000Z",)] * 5
 
 

@@ -4,6 +4,8 @@ import asyncio
 import sqlite3
 import time
 from contextlib import closing
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import aiohttp
@@ -54,8 +56,9 @@ class StitchClient:
             await asyncio.sleep(0.1)
 
     def rows(self, table: str, *columns: str, schema: str = SCHEMA) -> list[tuple[Any, ...]]:
-        """These columns of all rows, in their order; none if there is no such table."""
-        return sorted(tuple(row[column] for column in columns) for row in self._read(schema, table))
+        """These columns of all rows, in their order, the same for both destinations. Raises if there is no table."""
+        rows = sorted(tuple(row[column] for column in columns) for row in self._read(schema, table))
+        return [tuple(map(_plain, row)) for row in rows]
 
     def _read(self, schema: str, table: str) -> list[dict[str, Any]]:
         if self._database:
@@ -72,6 +75,18 @@ class StitchClient:
         headers = {"Authorization": f"Bearer {token}"}
         async with self._session.request(method, self.server.url + path, json=content, headers=headers) as answer:
             return answer.status, await answer.json() if answer.content_length else None
+
+
+def _plain(value: object) -> object:
+    """As SQLite has it."""
+    match value:
+        case datetime():
+            return f"{value.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
+        case Decimal():
+            return str(value)
+        case bool():
+            return int(value)
+    return value
 
 
 def record(table: str, sequence: int, *, keys: tuple[str, ...] = ("id",), **data: Any) -> dict[str, Any]:
