@@ -93,7 +93,7 @@ def tables_of(server: Server, url: str) -> tuple[Callable[[], None], Callable[[]
     return make_there, names_there
 
 
-@pytest.mark.parametrize(("place", "seed"), [("sqlite", 1), ("postgresql", 2), ("sqlite", 3)])
+@pytest.mark.parametrize(("place", "seed"), [("sqlite", 1), ("postgresql", 2)])
 async def test_nothing_is_lost_or_doubled_when_files_are_split(
     place: str, seed: int, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
