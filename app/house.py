@@ -56,6 +56,7 @@ from app.model.row import Row
 from app.scrape import Scrapes, Sources
 from app.settings import Settings
 from app.slicing.registry import open_staging
+from app.slicing.staging import Staging
 from app.slicing.uncut import unless_too_large
 from app.streams import DEAD_LETTERS, DEFINITIONS, EVENTS, FILES, SLICES, Streams, create_streams
 from app.tallies import CutTally, DoorTally, LoadTally
@@ -126,16 +127,7 @@ class House(Service):
         self._files_table = FilesTable(self.streams)
         self._buffered = self._owned_slices(crash)
         self._filed = self._owned_files(crash, staging)
-        self.ingest = Ingest(
-            self.streams,
-            self._log,
-            lambda: self._keeper.receivers.revision,
-            crash,
-            in_flight_bytes_max=settings.in_flight_bytes_max,
-            log_bytes_max=settings.log_bytes_max,
-            disk_reserve_bytes=settings.disk_reserve_bytes,
-            free_bytes=self._free_bytes,
-        )
+        self.ingest = self._way_in(crash)
         self._dead = self._owned_dead_letters(crash)
         self._owned: dict[str, OwnedPartitions[Any]] = {
             "definitions": self._task_owner,
@@ -144,20 +136,7 @@ class House(Service):
             "files": self._filed,
             "dead letters": self._dead,
         }
-        self._trimmer = Trimmer(
-            self._log,
-            self._keeper,
-            self._asides,
-            staging,
-            self._mapped,
-            self._buffered,
-            self._filed,
-            self._dead,
-            events_retention_s=settings.events_retention_s,
-            log_bytes_max=settings.log_bytes_max,
-            disk_reserve_bytes=settings.disk_reserve_bytes,
-            free_bytes=self._free_bytes,
-        )
+        self._trimmer = self._trimming(staging)
         self._topic_copier = self._copier()
         self._forwarder = Forwarder()
         self._ledger = Ledger(self.streams, self._log, self._asides.watermarks)
@@ -256,7 +235,7 @@ class House(Service):
         keep_definitions(self.streams, self._keeper, runner)
         return OwnedPartitions(self.app, DEFINITIONS, lambda _: runner.open())
 
-    def _owned_events(self, crash: CrashPoints, staging: Any) -> OwnedPartitions[MappedPartition]:
+    def _owned_events(self, crash: CrashPoints, staging: Staging) -> OwnedPartitions[MappedPartition]:
         room = MappingRoom(
             streams=self.streams,
             log=self._log,
@@ -285,7 +264,7 @@ class House(Service):
         flush_buffers(self.streams, owned)
         return owned
 
-    def _owned_files(self, crash: CrashPoints, staging: Any) -> OwnedPartitions[FiledPartition]:
+    def _owned_files(self, crash: CrashPoints, staging: Staging) -> OwnedPartitions[FiledPartition]:
         room = LoadingRoom(
             streams=self.streams,
             log=self._log,
@@ -306,6 +285,36 @@ class House(Service):
         owned = OwnedPartitions(self.app, DEAD_LETTERS, lambda n: DeadLetterPartition(room, n).open())
         keep_dead_letters(self.streams, owned)
         return owned
+
+    def _way_in(self, crash: CrashPoints) -> Ingest:
+        settings = self.settings
+        return Ingest(
+            self.streams,
+            self._log,
+            lambda: self._keeper.receivers.revision,
+            crash,
+            in_flight_bytes_max=settings.in_flight_bytes_max,
+            log_bytes_max=settings.log_bytes_max,
+            disk_reserve_bytes=settings.disk_reserve_bytes,
+            free_bytes=self._free_bytes,
+        )
+
+    def _trimming(self, staging: Staging) -> Trimmer:
+        settings = self.settings
+        return Trimmer(
+            self._log,
+            self._keeper,
+            self._asides,
+            staging,
+            self._mapped,
+            self._buffered,
+            self._filed,
+            self._dead,
+            events_retention_s=settings.events_retention_s,
+            log_bytes_max=settings.log_bytes_max,
+            disk_reserve_bytes=settings.disk_reserve_bytes,
+            free_bytes=self._free_bytes,
+        )
 
     def _copier(self) -> TopicCopier:
         room = CopyingRoom(
