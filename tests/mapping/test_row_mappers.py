@@ -135,7 +135,7 @@ async def test_compiled_templates_of_a_suspended_export_are_not_computed(arrived
 
 
 async def test_slow_compiled_templates_waste_time_and_fast_ones_do_not(arrived):
-    slow, fast = Account("slow"), Account("fast")
+    slow, fast = Account("slow", lambda: 0.0), Account("fast", lambda: 0.0)  # nothing is forgotten meanwhile
     loop = "std.foldl(function(sum, n) sum + n, std.range(1, 30000), 0)"  # within the steps that it may take
     assert engine_of(Template(loop)) is Engine.COMPILED
     interpreter = Interpreter()

@@ -24,8 +24,9 @@ _HEADER = (
 # native functions of its own, with its place in their names, so that a failure says whose it is. Those that find what
 # may be missing give a list: whether it is there, and what it is. To concatenate prints faster than std.toString, as
 # std.length and == take ten times as long as a native function.
-_MAIN = """local TEMPLATES = [
-EMBEDDED];
+_TEMPLATES = """local TEMPLATES = [
+EMBEDDED];"""
+_MAIN = """
 local native = std.native;
 local begin = native("begin"), emit = native("emit");
 local given(place, template) =
@@ -89,7 +90,7 @@ class Program:
             lines += parts[-1].count("\n")
             self._ends.append(lines)
         values = ", ".join(_VALUE % (place, place) for place in range(len(templates)))
-        machinery = _MAIN.replace("VALUES", values).replace("TEMPLATES", f"templates_{secret}")
+        machinery = (_TEMPLATES + _MAIN).replace("VALUES", values).replace("TEMPLATES", f"templates_{secret}")
         self.main = machinery.replace("EMBEDDED", "".join(parts))
 
     def load(self, _folder: str, name: str) -> tuple[str, bytes]:
