@@ -8,7 +8,6 @@ import json
 import os
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import _jsonnet
 
@@ -17,7 +16,8 @@ from app.mapping.arrived import Arrived
 from app.mapping.evaluated import Evaluator
 from app.model.column import Template
 from app.model.event import Event, EventIds
-from benchmarks.report import TICKS_PER_S, Row, in_turn
+from benchmarks.family import family_cpu_s
+from benchmarks.report import Row, in_turn
 
 BATCH = 1000
 BODY_BYTES = 1024
@@ -70,20 +70,11 @@ async def _rate(evaluator: Evaluator, templates: Sequence[Template], events: Seq
     """Events a second of the processor, of this process and all that it has started."""
     account = Account("bench")
     await evaluator.evaluate(templates, events[:1], account)
-    begun_s = _family_cpu_s(os.getpid())
+    begun_s = family_cpu_s(os.getpid())
     for _ in range(batches):
         results = await evaluator.evaluate(templates, events, account)
         assert len([(arrived.id, result) for arrived, result in zip(events, results, strict=True)]) == BATCH
-    return batches * BATCH / (_family_cpu_s(os.getpid()) - begun_s)
-
-
-def _family_cpu_s(pid: int) -> float:
-    """Processor time of a process, of its dead children and of its living ones."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    own_s = sum(map(int, fields[11:15])) / TICKS_PER_S
-    tasks = Path(f"/proc/{pid}/task").iterdir()
-    children = [child for task in tasks for child in (task / "children").read_text().split()]
-    return own_s + sum(_family_cpu_s(int(child)) for child in children)
+    return batches * BATCH / (family_cpu_s(os.getpid()) - begun_s)
 
 
 def _interpreter_rate(program: str, events: Sequence[Arrived]) -> Callable[[], float]:
