@@ -89,6 +89,7 @@ def _load_slice(content: bytes, number: int) -> LoadSlice:
         log_id="benchmark",
         partition=0,
         previous=number or None,
+        begin=number,
         end=number + 1,
         events=rows,
         events_total=rows * (number + 1),
