@@ -97,7 +97,7 @@ class ImportSources:
             message = f'An import source with the schema "{schema}" already exists: choose another name'
             raise DefinitionRefused("importSourceAlreadyExists", message)
         if len(self._uids) >= IMPORT_SOURCES_MAX:
-            message = f"Import source count limit reached, the maximum is {IMPORT_SOURCES_MAX}"
+            message = f"Import source count limit reached, the maximum is {IMPORT_SOURCES_MAX}: delete one first"
             raise DefinitionRefused("importSourceCountLimitReached", message)
         return schema
 
@@ -129,7 +129,7 @@ class ImportSources:
         source = self._living(change.uid)
         if change.append_only is not None and change.append_only != source.append_only:
             if source.export.mapping_number >= self.mappings_max:
-                message = f"Mapping count limit reached in the import source, the maximum is {self.mappings_max}"
+                message = f"Mapping count limit reached, the maximum is {self.mappings_max}: make another import source"
                 raise DefinitionRefused("importSourceMappingLimitReached", message)
             mapping = document_mapping(source.schema, append_only=change.append_only)
             source = source.with_mapping(mapping, change.token_id, change.token_created_us)
