@@ -16,6 +16,7 @@ from benchmarks import (
     memory,
     neighbours,
     start,
+    stitch,
     takeover,
     templates,
     upsert,
@@ -37,6 +38,7 @@ MEASUREMENTS: dict[str, Callable[..., list[Row]]] = {
     "upsert": upsert.run,
     "visible": visible.run,
     "backlog": backlog.run,
+    "stitch": stitch.run,
     "takeover": takeover.run,
     "memory": memory.run,
 }

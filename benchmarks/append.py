@@ -1,11 +1,7 @@
 """Files of 1 KB rows appended to a PostgreSQL table; against a bare COPY of the same CSV, and against dlt."""
 
 import json
-import os
-import subprocess
-import sys
 import time
-import venv
 from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
@@ -20,6 +16,7 @@ from app.model.export_token import ExportToken
 from app.model.mapping import Mapping, TableId
 from app.slicing.csv import decode_rows, encode_rows
 from benchmarks.database import execute, scratch_database
+from benchmarks.environments import asked, environment
 from benchmarks.load import body_of
 from benchmarks.report import Row as Line
 from benchmarks.report import in_turn, spread
@@ -113,10 +110,11 @@ def _copied(url: str, slices: Sequence[bytes], rows: int) -> float:
 
 def _against_dlt(url: str, slices: Sequence[bytes], ours_per_s: float) -> Line:
     rows = [dict(zip(NAMES, row, strict=True)) for content in slices for row in decode_rows(content)][:DLT_ROWS_MAX]
-    file = Path(_environment()) / "rows.jsonl"
+    programs = environment(DLT)
+    file = programs.parent / "rows.jsonl"
     file.write_text("\n".join(map(json.dumps, rows)))
-    command = [f"{_environment()}/bin/python", str(Path(__file__).with_name("by_dlt.py")), str(file), url]
-    found = [_asked(command) for _ in range(2)]
+    command = [str(programs / "python"), str(Path(__file__).with_name("by_dlt.py")), str(file), url]
+    found = [float(asked(command, DLT_DATA_DIR=str(programs.parent)).split()[-1]) for _ in range(2)]
     theirs = len(rows) / median(found)
     note = f"{DLT}, {len(rows):,} rows as dicts, from the beginning of its run to the end of its load"
     return Line(
@@ -127,23 +125,3 @@ def _against_dlt(url: str, slices: Sequence[bytes], ours_per_s: float) -> Line:
         "≥ 5",
         note,
     )
-
-
-def _asked(command: Sequence[str]) -> float:
-    quiet = {"RUNTIME__DLTHUB_TELEMETRY": "false", "DLT_DATA_DIR": _environment(), "RUNTIME__LOG_LEVEL": "ERROR"}
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=600, check=False, env={**os.environ, **quiet}
-    )
-    if done.returncode:
-        raise SystemExit(f"dlt: {done.stdout}{done.stderr}")
-    return float(done.stdout.split()[-1])
-
-
-def _environment() -> str:
-    """The virtual environment with dlt; made when it is not there."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "forebay-benchmarks" / DLT
-    if not (cache / "complete").exists():
-        venv.create(cache, with_pip=True, clear=True)
-        subprocess.run([cache / "bin" / "pip", "install", "--quiet", DLT], check=True, stdout=sys.stderr)
-        (cache / "complete").touch()
-    return str(cache)
