@@ -1,5 +1,6 @@
 """What every destination promises of documents, run against each of them."""
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -595,3 +596,61 @@ def test_decimals_come_back_as_they_are(warehouse):
     texts = ["0.10", "-0.000000000000000000001", "100000000000000000000.00"]
     warehouse.load(*(a_row({"id": number, "d": {"~d": text}}) for number, text in enumerate(texts)))
     assert [Decimal(str(value)) for _, value in warehouse.rows("id", "d")] == [Decimal(text) for text in texts]
+
+
+# much at once
+
+
+@pytest.fixture
+def one_at_a_time(monkeypatch) -> None:
+    monkeypatch.setattr(table_load, "PART_BYTES_MAX", 1)
+
+
+@pytest.mark.usefixtures("one_at_a_time")
+def test_documents_that_are_laid_flat_in_parts_are_loaded_as_at_once(warehouse):
+    rows = [
+        a_row({"id": 1, "lines": [{"n": 1}, {"n": 2}]}, sequence=2),
+        a_row({"id": 1, "lines": [{"n": 9}]}, sequence=1),
+        a_row({"id": 2, "new": True, "lines": []}, sequence=3),
+        a_row({"id": 3}, version=1),
+        a_row({"id": 4, "lines": [{"n": 4}]}, version=1),
+        activation(1),
+        a_row({"id": 5}),
+    ]
+    loaded = warehouse.load(*rows[:5])
+    assert (loaded.rows, loaded.waiting) == (2, 2)
+    assert warehouse.rows("id", "new", "_sdc_sequence") == [(1, None, 2), (2, True, 3)]
+    assert warehouse.rows("_sdc_source_key_id", "n", table="orders__lines") == [(1, 1), (1, 2)]
+    warehouse.load(*rows[5:])
+    assert warehouse.rows("id", "_sdc_table_version") == [(3, 1), (4, 1), (5, 1)]
+    assert warehouse.rows("_sdc_source_key_id", "n", table="orders__lines") == [(4, 4)]
+
+
+@pytest.mark.usefixtures("one_at_a_time")
+def test_appended_in_parts_all_documents_stay(warehouse):
+    warehouse.load(*(a_row({"v": number}, key=(), sequence=7) for number in range(5)), activation(3), append_only=True)
+    warehouse.load(a_row({"v": 5}, key=()), append_only=True)
+    assert warehouse.rows("v", "_sdc_table_version") == [*((number, 0) for number in range(5)), (5, 3)]
+
+
+def test_an_array_that_no_table_can_have_costs_nothing(warehouse):
+    chains = json.dumps({"id": 1, "a": [_chain(90)] * 2000})
+    warehouse.load(a_row(chains))
+    assert warehouse.rows("id") == [1]
+    (reason,) = warehouse.reasons()
+    assert reason == f"Table name [orders__a{'__value' * 8}] is too long for {warehouse.title}"
+    assert f"orders__a{'__value' * 7}" in warehouse.tables()
+
+
+def _chain(levels: int) -> list[Any]:
+    chain: list[Any] = [1]
+    for _ in range(levels):
+        chain = [chain]
+    return chain
+
+
+def test_more_columns_than_a_table_can_have_are_refused_before_any_is_named(warehouse):
+    warehouse.load(a_row({"id": 1, **{f"c{number}": number for number in range(1600)}}), a_row({"id": 2}))
+    assert warehouse.rows("id") == [2]
+    assert warehouse.reasons() == ["ERROR: too many columns"]
+    assert warehouse.columns() == ["id"]

@@ -14,7 +14,7 @@ from app.destinations.documents.data_types import (
     out_of_range,
     timestamp,
 )
-from app.destinations.documents.dialect import Dialect
+from app.destinations.documents.dialect import TABLE_NAME_BYTES_MAX, Dialect, canonical
 from app.errors import DocumentRefused
 from app.model.document import DECIMAL_TAG, TIMESTAMP_TAG
 
@@ -68,6 +68,7 @@ class Flattener:
         self._dialect = dialect
         self._outlines: dict[tuple[tuple[Path, ...], tuple[type, ...]], Outline] = {}
         self._simple: dict[tuple[tuple[str, ...], tuple[type, ...]], _Simple | None] = {}
+        self._nameless: dict[Path, bool] = {}
 
     def flatten(self, data: dict[str, Any], *, has_nul: bool = False) -> Flat:
         """Objects give their members, with their path; arrays an item for each element.
@@ -85,6 +86,14 @@ class Flattener:
         found = self._outlines.get((paths, classes))
         if found is None:
             found = self._outlines[paths, classes] = Outline(paths, classes)
+        return found
+
+    def is_nameless(self, array: Path) -> bool:
+        """Whether no table could have the array's name, whatever the document's table is called."""
+        found = self._nameless.get(array)
+        if found is None:
+            found = len(canonical("__".join(array)).encode()) > TABLE_NAME_BYTES_MAX
+            self._nameless[array] = found
         return found
 
     def simple(self, members: dict[str, Any], classes: tuple[type, ...]) -> _Simple | None:
@@ -154,6 +163,8 @@ class _Walk:
                 into.values.append(scalar)
 
     def _elements(self, elements: list[Any], table: Path, levels: tuple[int, ...]) -> None:
+        if self._flattener.is_nameless(table):
+            elements = elements[:1] and [None]  # one says that it is left out: there may be a million in few bytes
         for number, element in enumerate(elements):
             place = (*levels, number)
             cls = type(element)

@@ -6,7 +6,7 @@ import msgspec
 
 from app.destinations.documents.data_types import RESERVED_SUFFIXES, SUFFIXES, DataType
 from app.destinations.documents.dialect import COLUMNS_MAX, Dialect
-from app.destinations.documents.outlines import OutlineColumns, Wanted
+from app.destinations.documents.outlines import OutlineColumns, Wanted, too_many_columns
 from app.destinations.documents.tables import Columns
 from app.errors import DocumentRefused
 
@@ -88,6 +88,6 @@ class Layout:
 
     def _add(self, folded: str, name: str, kind: DataType) -> None:
         if len(self._columns) >= COLUMNS_MAX:
-            raise DocumentRefused("ERROR: too many columns")
+            raise too_many_columns()
         self._columns[folded] = name, kind
         self._added.append((name, kind))

@@ -3,7 +3,7 @@
 import msgspec
 
 from app.destinations.documents.data_types import TYPES, DataType
-from app.destinations.documents.dialect import Dialect
+from app.destinations.documents.dialect import COLUMNS_MAX, Dialect
 from app.destinations.documents.flatten import Outline, Path
 from app.destinations.documents.names import check_reserved, column_name, joined
 from app.errors import DocumentRefused
@@ -27,6 +27,8 @@ class OutlineColumns(msgspec.Struct, frozen=True):
 
 def outline_columns(outline: Outline, dialect: Dialect) -> OutlineColumns:
     """Raises DocumentRefused for reserved names, and for two fields of one name."""
+    if sum(cls in TYPES for cls in outline.classes) > COLUMNS_MAX:
+        raise too_many_columns()
     wanted: list[Wanted] = []
     taken: set[str] = set()
     left_out = ""
@@ -41,6 +43,11 @@ def outline_columns(outline: Outline, dialect: Dialect) -> OutlineColumns:
         if cls in TYPES:
             wanted.append(Wanted(place, name, TYPES[cls], nested=len(path) > 1))
     return OutlineColumns(tuple(wanted), left_out)
+
+
+def too_many_columns() -> DocumentRefused:
+    """The refusal of a document that wants more columns than a table can have."""
+    return DocumentRefused("ERROR: too many columns")
 
 
 def _take(folded: str, taken: set[str], path: Path) -> None:

@@ -55,7 +55,11 @@ class Preparer:
 
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
-        self._flattener = Flattener(dialect)
+        self.forget()
+
+    def forget(self) -> None:
+        """The outlines: each may be new, if a client sees to that. Nothing that was prepared may be in use."""
+        self._flattener = Flattener(self._dialect)
         self._outlines: dict[Outline, OutlineColumns] = {}
         self._keys: dict[tuple[Outline, tuple[str, ...]], _KeyPlan] = {}
 

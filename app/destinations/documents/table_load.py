@@ -1,6 +1,6 @@
 """The load of one table's documents: which are seen, which wait for their version, and which are rejected."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -14,6 +14,8 @@ from app.destinations.documents.tables import Columns, DocumentTables, KnownTabl
 from app.errors import DocumentRefused
 
 WRITTEN_AT_ONCE_MAX = 10_000
+PART_BYTES_MAX = 32 * 1024 * 1024
+_ITEM_BYTES = 64
 WAITING_READ_MAX = 5_000
 WAITING_READ_BYTES_MAX = 16 * 1024 * 1024
 VERSION_DEFAULT = 0
@@ -79,7 +81,8 @@ class TableLoad:
     def _append(self, messages: Iterable[Incoming]) -> None:
         """All at once: versions hide nothing, and one that is activated is only that of the messages without one."""
         active = None if self._known is None else self._known.version
-        documents = []
+        documents: list[Prepared] = []
+        size_bytes = 0
         for message in messages:
             if message.activates:
                 active = active if active is None else max(active, message.version or active)
@@ -88,6 +91,11 @@ class TableLoad:
                 active = _version(document, VERSION_DEFAULT) if active is None else active
                 incoming = msgspec.structs.replace(message, version=_version(document, active))
                 documents.append(msgspec.structs.replace(document, incoming=incoming))
+                size_bytes += _size_bytes(document)
+                if size_bytes >= PART_BYTES_MAX:
+                    self._store(documents, active)
+                    self._room.preparer.forget()
+                    documents, size_bytes = [], 0
         if active is None:
             return
         self._store(documents, active)
@@ -108,11 +116,14 @@ class TableLoad:
         self._load_stretch(stretch)
 
     def _load_stretch(self, messages: Sequence[Incoming]) -> None:
+        for documents in self._in_parts(messages):
+            self._load_part(documents)
+
+    def _load_part(self, documents: list[Prepared]) -> None:
         """Load what is of the active version; what is newer waits.
 
         A new table's active version is that of the first document stored; so if none is stored, the next one is tried.
         """
-        documents = self._prepared(messages)
         while documents:
             first = _version(documents[0], VERSION_DEFAULT)
             active = first if self._known is None else self._known.version
@@ -153,10 +164,26 @@ class TableLoad:
             self._name, version, number, rows_max=WAITING_READ_MAX, bytes_max=WAITING_READ_BYTES_MAX
         ):
             number = chunk[-1][0]
-            self._store(self._prepared([read_incoming(row) for _, row in chunk]), version)
+            for documents in self._in_parts(read_incoming(row) for _, row in chunk):
+                self._store(documents, version)
         self._tables.forget_waiting(self._name, version)
 
     # documents
+
+    def _in_parts(self, messages: Iterable[Incoming]) -> Iterator[list[Prepared]]:
+        """Laid flat, a document may take a hundred times its size. A part is done with before the next is made."""
+        documents: list[Prepared] = []
+        size_bytes = 0
+        for message in messages:
+            prepared = self._prepared([message])
+            documents += prepared
+            size_bytes += sum(map(_size_bytes, prepared))
+            if size_bytes >= PART_BYTES_MAX:
+                yield documents
+                self._room.preparer.forget()
+                documents, size_bytes = [], 0
+        if documents:
+            yield documents
 
     def _prepared(self, messages: Iterable[Incoming]) -> list[Prepared]:
         documents = []
@@ -250,3 +277,8 @@ class TableLoad:
 
 def _version(document: Prepared, otherwise: int) -> int:
     return otherwise if document.incoming.version is None else document.incoming.version
+
+
+def _size_bytes(document: Prepared) -> int:
+    """What it counts for in a part."""
+    return len(document.incoming.data) + _ITEM_BYTES * len(document.flat.items)

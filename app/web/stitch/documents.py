@@ -27,21 +27,19 @@ def range_fault(number: int) -> str:
 
 
 def has_too_many_points(data: Any, size_bytes: int) -> bool:
-    """Whether it has more than `DATA_POINTS_MAX` values that are no object or array. Raises Malformed if too deep."""
+    """Whether it has more than `DATA_POINTS_MAX` data points."""
     return size_bytes > DATA_POINTS_MAX * _POINT_BYTES_MIN and points_of(data) > DATA_POINTS_MAX
 
 
 def points_of(data: Any) -> int:
-    """The values in it, at any depth, that are no object or array."""
+    """The values in it, at any depth, that hold no others; an empty array has a row as any other element has."""
     points, waiting = 0, [data]
     while waiting:
         value = waiting.pop()
-        if isinstance(value, dict):
-            waiting.extend(value.values())
-        elif isinstance(value, list):
-            waiting.extend(value)
-        else:
+        if not isinstance(value, dict | list) or not value:
             points += 1
+        else:
+            waiting.extend(value.values() if isinstance(value, dict) else value)
     return points
 
 

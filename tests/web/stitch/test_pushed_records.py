@@ -91,6 +91,13 @@ def test_a_document_has_at_most_10000_values_at_any_depth() -> None:
     assert refused(a_record(data=data)) == [{"data": ["data must not have more than 10000 data points"]}]
 
 
+@pytest.mark.parametrize("empty", [[], {}])
+def test_what_holds_nothing_is_a_value_too(empty) -> None:
+    read_push(json.dumps([a_record(data={"id": 1, "a": [empty] * 9999})]).encode(), Media.JSON, CLIENT_ID)
+    over = a_record(data={"id": 1, "a": [empty] * 10_000})
+    assert refused(over) == [{"data": ["data must not have more than 10000 data points"]}]
+
+
 def test_a_document_nests_at_most_100_levels() -> None:
     def nested(levels: int) -> bytes:
         return (
