@@ -259,6 +259,7 @@ def test_tags_follow_the_schema_to_any_depth(schema, value, result) -> None:
         ({"multipleOf": 0}, "#/multipleOf: must be above 0"),
         ({"pattern": "(?=a)"}, "#/pattern: [(?=a)] is not a pattern that RE2 takes"),
         ({"pattern": "("}, "#/pattern: [(] is not a pattern that RE2 takes"),
+        ({"pattern": "(a?){1000}" * 10}, f"#/pattern: [{'(a?){1000}' * 10}] is not a pattern that RE2 takes"),
         ({"patternProperties": {"[": {}}}, "#/patternProperties/[: [[] is not a pattern that RE2 takes"),
         ({"$ref": "http://x/y"}, "#/$ref: [http://x/y] leads out of the schema"),
         ({"items": {"$ref": "#/definitions/no"}}, "#/items/$ref: [#/definitions/no] leads nowhere"),
@@ -279,6 +280,13 @@ def test_references_are_unescaped_and_what_stands_beside_them_does_not_count() -
 def test_a_schema_that_goes_in_circles_ends() -> None:
     with pytest.raises((RecursionError, TooMuchWork)):
         lines({"$ref": "#"}, "1")
+
+
+def test_a_large_pattern_costs_what_it_takes_to_search() -> None:
+    schema = compile_schema(json.dumps({"properties": {"a": {"pattern": "(a?){1000}" * 4}}}).encode())
+    assert schema.check({"a": "a" * 900}, Effort(1000)) is None
+    with pytest.raises(TooMuchWork):
+        schema.check({"a": "a" * 100_000}, Effort(100_000))
 
 
 def test_a_schema_that_doubles_its_work_ends() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from app.web.stitch.json_schema.effort import Effort
 from app.web.stitch.json_schema.names import said
 from app.web.stitch.json_schema.node import Check, Keywords, Node, Tag, count, identity, wanted
-from app.web.stitch.json_schema.scalars import pattern_search
+from app.web.stitch.json_schema.patterns import Pattern
 from app.web.stitch.json_schema.violation import Violation, together
 
 Compile = Callable[[Any, str], Node]
@@ -25,7 +25,7 @@ class Members:
         }
         patterns = wanted(f"{location}/patternProperties", schema.get("patternProperties", {}), dict)
         self._patterns = [
-            (pattern_search(text, place), compiled(member, place))
+            (Pattern(text, place), compiled(member, place))
             for text, member in patterns.items()
             for place in (f"{location}/patternProperties/{text}",)
         ]
@@ -43,7 +43,7 @@ class Members:
         effort.spend(len(value))
         wrong = self._wrong_members(value, effort)
         missing = [] if self._has_required(value) else [name for name in self._required if name not in value]
-        extraneous = [] if self._open else [name for name in value if not self._is_known(name)]
+        extraneous = [] if self._open else [name for name in value if not self._is_known(name, effort)]
         if not (wrong or missing or extraneous):
             return None
         return together(
@@ -75,14 +75,14 @@ class Members:
     def _has_required(self, value: Mapping[str, Any]) -> bool:
         return all(name in value for name in self._required)
 
-    def _is_known(self, name: str) -> bool:
-        return name in self._named or any(search(name) for search, _ in self._patterns)
+    def _is_known(self, name: str, effort: Effort) -> bool:
+        return name in self._named or any(pattern.is_in(name, effort) for pattern, _ in self._patterns)
 
     def _nodes(self, name: str, effort: Effort) -> list[Node]:
         """All that a member of this name has to fit."""
         effort.spend(1 + len(self._patterns))
         nodes = [self._named[name]] if name in self._named else []
-        nodes += [node for search, node in self._patterns if search(name)]
+        nodes += [node for pattern, node in self._patterns if pattern.is_in(name, effort)]
         return nodes or ([self._others] if self._others is not None else [])
 
     @property

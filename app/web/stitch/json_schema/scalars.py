@@ -1,21 +1,18 @@
 """Keywords of strings and numbers."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
 from typing import Any
-
-import re2
 
 from app.web.stitch.date_times import is_date_time, utc_text
 from app.web.stitch.json_schema.effort import Effort
 from app.web.stitch.json_schema.names import said
 from app.web.stitch.json_schema.node import Check, Keywords, SchemaInvalid, Tag, count, wanted
+from app.web.stitch.json_schema.patterns import Pattern
 from app.web.stitch.json_schema.violation import Violation
 from app.web.stitch.json_text import EXPONENT_MAX, INTEGER_DIGITS_MAX, NUMBER_CHARACTERS_MAX
 from app.web.stitch.tags import Timestamp, digits
 
-PATTERN_CHARACTERS_MAX, CHARACTERS_PER_STEP = 1000, 64
-_PATTERN_MEMORY_BYTES_MAX = 1 << 20
 _DATE_TIME = "date-time"
 _DATE_TIMES = "[yyyy-MM-dd'T'HH:mm:ssZ, yyyy-MM-dd'T'HH:mm:ss.[0-9]{1,9}Z, with Z, [+-]HH:mm or [+-]HHmm]"
 _CARRIED_DIGITS_MAX = 2**53
@@ -98,30 +95,11 @@ def _length_max(most: int) -> Check:
     return check
 
 
-def pattern_search(text: str, location: str) -> Callable[[str], object | None]:
-    """Finds the pattern in a string. Raises SchemaInvalid.
-
-    Patterns come from outside: RE2 takes a time that is linear in what it searches, whatever the pattern.
-    """
-    if len(text) > PATTERN_CHARACTERS_MAX:
-        raise SchemaInvalid(f"{location}: a pattern has at most {PATTERN_CHARACTERS_MAX} characters")
-    options = re2.Options()
-    options.log_errors = False
-    options.max_mem = _PATTERN_MEMORY_BYTES_MAX
-    try:
-        compiled: Any = re2.compile(text, options)
-    except (re2.error, UnicodeEncodeError):
-        raise SchemaInvalid(f"{location}: [{said(text)}] is not a pattern that RE2 takes") from None
-    search: Callable[[str], object | None] = compiled.search
-    return search
-
-
 def _pattern(text: str, location: str) -> Check:
-    search = pattern_search(text, location)
+    pattern = Pattern(text, location)
 
     def check(value: Any, effort: Effort) -> Violation | None:
-        effort.spend(1 + len(value) // CHARACTERS_PER_STEP)
-        if search(value) is not None:
+        if pattern.is_in(value, effort):
             return None
         return Violation(f"string [{said(value)}] does not match pattern {said(text)}")
 
