@@ -7,17 +7,17 @@ from app.mapping.jsonnet.computation import Computation
 from app.mapping.jsonnet.costs import ITSELF
 from app.mapping.jsonnet.operators import compare, equals
 from app.mapping.jsonnet.std.folds import key_of
-from app.mapping.jsonnet.std.library import Library, items_of, only_array
+from app.mapping.jsonnet.std.library import Library, items_of, length_of, only_array
 
 library = Library()
 
 
 @library.define("sort(arr, lazy keyF=unbound)", ITSELF)
 def _sort(computation: Computation, array: Any, key: Any) -> Any:
-    items = items_of(computation, array)
-    count = len(items)
+    count = length_of(array)
     if count <= 1:
-        return array
+        return array  # the interpreter looks no closer: it may be an object
+    items = items_of(computation, array)
     computation.charge(count * count.bit_length())
     keyed = [(key_of(key, one), one) for one in items]
 
