@@ -280,7 +280,7 @@ class MappedPartition:
         read, refused = await self._read(records)
         judged = judge_copies(read, self.copied)
         packs = judged.packs
-        await self._room.keeper.reached(max((pack.revision for _, pack in packs), default=0))
+        await self._until_defined(max((pack.revision for _, pack in packs), default=0))
         repeats = await self.claims.repeats(packs)
         if not await self._follow_definitions(records[0].offset):  # nothing may come between it and the routing
             return False
@@ -297,6 +297,16 @@ class MappedPartition:
         for one, mapped in zip(routed.wanted, results, strict=True):
             self._uncut.keep(one.export, one.placed, mapped, self._room.now_us())
         return True
+
+    async def _until_defined(self, revision: int) -> None:
+        """Have the definitions that packs were accepted under, but wait for none that there are not."""
+        keeper = self._room.keeper
+        if revision > keeper.receivers.revision:
+            what = f"reading the definitions for partition {self.partition}"
+            await until_done(keeper.catch_up, what, LogFailed, where=self._where)
+        if revision > keeper.receivers.revision:
+            text = "a message behind offset %s of partition %s names revision %s of the definitions, which there is not"
+            logger.error(text, self._position, self.partition, revision, extra=self._where)
 
     def copied(self, key: CopyKey) -> Progress:
         """How far the messages that are mapped have copied a bound topic."""

@@ -1,10 +1,13 @@
 """Bound topics: users' topics of Kafka whose records a receiver takes for its events, by copies in our own log."""
 
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
 
+OFFSET_MAX = 2**53 - 1
+
+Offset = Annotated[int, msgspec.Meta(ge=0, le=OFFSET_MAX)]
 CopyKey = tuple[str, str, int]  # the receiver's uid, the topic, the partition of it
 
 
@@ -42,13 +45,13 @@ class Copy(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     receiver: str
     topic: str
-    partition: int
-    life: int
-    begin: int
-    end: int
+    partition: Offset
+    life: Offset
+    begin: Offset
+    end: Offset
     starts: bool = False
-    lost: int = 0
-    refused: int = 0
+    lost: Offset = 0
+    refused: Offset = 0
 
     @property
     def key(self) -> CopyKey:

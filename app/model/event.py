@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from functools import lru_cache
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
 
@@ -12,6 +12,9 @@ from app.model.bound_topic import Copy
 OVERHEAD_BYTES = 64
 PACK_HEADER = "forebay"  # of every message of ours
 
+ARRIVAL_MAX_US = 253_402_300_799_999_999  # the end of the year 9999: no later one can be written down
+
+Arrival = Annotated[int, msgspec.Meta(ge=0, le=ARRIVAL_MAX_US)]
 HeaderPairs = tuple[tuple[str, str], ...]
 
 
@@ -19,7 +22,7 @@ class Replay(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What a dead letter's event brings when it comes again: the id that it had, and when it was asked to come."""
 
     event_id: str
-    asked_us: int
+    asked_us: Arrival
 
 
 class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -33,7 +36,7 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """
 
     receiver: str
-    arrival_us: int
+    arrival_us: Arrival
     ip: str
     headers: HeaderPairs
     body: bytes

@@ -201,6 +201,22 @@ async def test_what_cannot_be_handled_stops_the_worker_and_acknowledges_nothing(
 
 
 @simulated
+async def test_a_revision_that_the_definitions_never_had_is_told_and_stops_nothing(caplog):
+    bench = Bench()
+    bench.define()
+    worker = bench.worker()
+    mapped = await worker.mapped()
+    bench.accept("1", revision=2**60)
+    bench.accept("2")
+    async with asyncio.timeout(60):
+        await worker.take(mapped)
+    await cut(mapped)
+    (part,) = bench.announced()
+    assert bench.rows(part) == ["1", "2"]
+    assert f"names revision {2**60} of the definitions, which there is not" in caplog.text
+
+
+@simulated
 async def test_mapping_waits_for_the_revision_that_the_door_stamped():
     bench = Bench()
     revision = bench.define()

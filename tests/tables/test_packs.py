@@ -1,7 +1,9 @@
 import pytest
+from msgspec.structs import replace
 
 from app.mapping.records import HEADERS_BYTES_MAX
-from app.model.event import Event, Pack, encode_pack
+from app.model.bound_topic import Copy
+from app.model.event import ARRIVAL_MAX_US, PACK_HEADER, Event, Pack, Replay, encode_pack
 from app.model.receiver import Deduplication
 from app.model.refusal import Refusal, Refused
 from app.transports.log import Record
@@ -115,3 +117,31 @@ def test_a_name_means_what_the_definitions_say_now(receivers, reader):
     receivers._put(a_receiver("uid-3", id="shop", project_id=PROJECT))
     receivers.revision += 1
     assert event_of(reader, native()).receiver == "uid-3"
+
+
+def forged(*events: Event, copies: tuple[Copy, ...] = ()) -> Record:
+    return Record(7, NOW_MS, None, encode_pack(0, events, (), copies), ((PACK_HEADER, b"1"),))
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        *(forged(replace(an_event("1", "r"), arrival_us=time_us)) for time_us in (-1, ARRIVAL_MAX_US + 1, 2**63)),
+        forged(replace(an_event("1", "r"), replay=Replay("id", 2**62))),
+        *(
+            forged(copies=(Copy("r", "t", *numbers),))
+            for numbers in ((-1, 0, 0, 1), (0, 2**63, 0, 1), (0, 0, 0, 2**53))
+        ),
+        forged(copies=(Copy("r", "t", 0, 0, 0, 1, lost=2**64 - 1),)),
+        Record(7, NOW_MS, None, b"\x91" * 100_000, ((PACK_HEADER, b"1"),)),
+        Record(7, NOW_MS, None, b"\x94\x00\xdd\xff\xff\xff\xff", ((PACK_HEADER, b"1"),)),
+        Record(7, NOW_MS, None, None, ((PACK_HEADER, b"1"),)),
+    ],
+)
+def test_a_message_that_only_says_that_it_is_ours_is_refused(reader, record):
+    assert reader.read([record]) == ([], [Refused(7, Refusal.UNREADABLE)])
+
+
+def test_the_last_arrival_that_there_can_be_is_taken(reader):
+    record = forged(replace(an_event("1", "r"), arrival_us=ARRIVAL_MAX_US))
+    assert event_of(reader, record).arrival_us == ARRIVAL_MAX_US
