@@ -68,6 +68,7 @@ class MappingRoom:
     now_us: Callable[[], int] = clock.now_us
     tally: CutTally = field(default_factory=CutTally)
     refusals: Refusals = field(default_factory=Refusals)
+    make_sure_of_staging: Callable[[], None] = lambda: None  # raises StagingFailed while staging is full
 
 
 class Lag(NamedTuple):
@@ -459,6 +460,7 @@ class MappedPartition:
 
     def _stage(self, uncut: Uncut) -> tuple[dict[str, StagedFile], StagedFile | None]:
         self._drop_staging()
+        self._room.make_sure_of_staging()
         staged = {uid: self._write("csv", part.content()) for uid, part in uncut.slices.items()}
         if not uncut.dead:
             return staged, None

@@ -1,5 +1,6 @@
 """Trim logs: forget what is cut, loaded and old enough; and sweep staging now and then."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -19,7 +20,7 @@ from app.destinations.base import Watermark
 from app.destinations.thread import DestinationThread
 from app.errors import ClaimsFailed, LoadFailed, LogFailed, StagingFailed
 from app.model.slice import Slice
-from app.slicing.staging import Staging
+from app.slicing.bounded_staging import BoundedStaging
 from app.streams import FILES
 from app.transports.log import Log
 from tables.receivers import Receivers
@@ -38,7 +39,7 @@ class Trimmer(Service):
         log: Callable[[], Log],
         keeper: DefinitionsKeeper,
         destination: DestinationThread,
-        staging: Staging,
+        staging: BoundedStaging,
         mapped: OwnedPartitions[MappedPartition],
         buffered: OwnedPartitions[BufferedPartition],
         filed: OwnedPartitions[FiledPartition],
@@ -54,6 +55,7 @@ class Trimmer(Service):
         self._log = log
         self._keeper = keeper
         self._destination = destination
+        self._staging = staging
         self._sweeper = StagingSweeper(log, staging, mapped.opened)
         self._mapped = mapped
         self._buffered = buffered
@@ -72,6 +74,10 @@ class Trimmer(Service):
     @Service.task
     async def _look_into_staging(self) -> None:
         await self._repeat(SWEEP_EVERY_S, self._sweeper.sweep)
+
+    @Service.task
+    async def _measure_staging(self) -> None:
+        await self._repeat(EVERY_S, self.measure_staging)
 
     async def _repeat(self, every_s: float, *acts: Callable[[], Awaitable[None]]) -> None:
         while not self.should_stop:
@@ -106,6 +112,10 @@ class Trimmer(Service):
             await self._log().delete_before(TP(FILES, partition), filed.keep_from())
         for _, dead in self._dead.opened():
             await dead.trim()
+
+    async def measure_staging(self) -> None:
+        """Know how much staging holds: other workers write to it and delete."""
+        await asyncio.to_thread(self._staging.measure)
 
     async def forget_deleted(self) -> None:
         """Let the destination forget the exports that were deleted; one that is not known yet may be new."""

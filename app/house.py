@@ -55,6 +55,7 @@ from app.model.receiver import Receiver
 from app.model.row import Row
 from app.scrape import Scrapes, Sources
 from app.settings import Settings
+from app.slicing.bounded_staging import BoundedStaging
 from app.slicing.registry import open_staging
 from app.slicing.staging import Staging
 from app.slicing.uncut import unless_too_large
@@ -97,7 +98,7 @@ class House(Service):
         crash = CrashPoints(settings.crash_at)
         _make_private(settings.data_dir)
         self._admin_token = _given(settings.admin_token) or kept_admin_token(settings.data_dir)
-        staging = open_staging(settings.staging)
+        staging = self._staging = BoundedStaging(open_staging(settings.staging), settings.staging_bytes_max)
         self._loads = DestinationThread(open_destination(settings.destination))
         self._asides = DestinationThread(open_destination(settings.destination))
         self._evaluator = Evaluator(
@@ -136,7 +137,7 @@ class House(Service):
             "files": self._filed,
             "dead letters": self._dead,
         }
-        self._trimmer = self._trimming(staging)
+        self._trimmer = self._trimming()
         self._topic_copier = self._copier()
         self._forwarder = Forwarder()
         self._ledger = Ledger(self.streams, self._log, self._asides.watermarks)
@@ -249,6 +250,7 @@ class House(Service):
             crash=crash,
             tally=self._cut_tally,
             refusals=self._refusals,
+            make_sure_of_staging=self._staging.make_sure_of_room,
         )
         owned = OwnedPartitions(self.app, EVENTS, lambda n: MappedPartition(room, n).open())
         map_events(self.streams, owned)
@@ -297,15 +299,17 @@ class House(Service):
             log_bytes_max=settings.log_bytes_max,
             disk_reserve_bytes=settings.disk_reserve_bytes,
             free_bytes=self._free_bytes,
+            # the embedded log takes events until it is full itself; of Kafka we do not know how much it takes
+            staging_is_full=lambda: settings.on_kafka and self._staging.is_full,
         )
 
-    def _trimming(self, staging: Staging) -> Trimmer:
+    def _trimming(self) -> Trimmer:
         settings = self.settings
         return Trimmer(
             self._log,
             self._keeper,
             self._asides,
-            staging,
+            self._staging,
             self._mapped,
             self._buffered,
             self._filed,
@@ -372,6 +376,8 @@ class House(Service):
                 buffered=self._buffered,
                 filed=self._filed,
                 dead=self._dead,
+                staged_bytes=lambda: self._staging.used_bytes,
+                staging_bytes_max=settings.staging_bytes_max,
                 log_bytes_max=settings.log_bytes_max,
                 in_flight_bytes_max=settings.in_flight_bytes_max,
                 disk_reserve_bytes=settings.disk_reserve_bytes,

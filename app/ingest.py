@@ -135,6 +135,7 @@ class Ingest:
         log_bytes_max: int,
         disk_reserve_bytes: int,
         free_bytes: Callable[[], int],
+        staging_is_full: Callable[[], bool] = lambda: False,
     ) -> None:
         self._log = log
         self._revision = revision
@@ -144,6 +145,7 @@ class Ingest:
         self._log_bytes_max = log_bytes_max
         self._disk_reserve_bytes = disk_reserve_bytes
         self._free_bytes = free_bytes
+        self._staging_is_full = staging_is_full
         self._free_bytes_left = 0
         self._in_flight_bytes = 0
         self.tally = IngestTally()
@@ -220,6 +222,8 @@ class Ingest:
     async def _make_sure_of_room(self, size_bytes: int) -> None:
         if self._in_flight_bytes + size_bytes > self._in_flight_bytes_max:
             raise LogFull(f"more than {self._in_flight_bytes_max} bytes are waiting for the log")
+        if self._staging_is_full():
+            raise LogFull("staging has reached its limit: what is accepted could not be mapped")
         now_s = time.monotonic()
         if now_s - self._log_bytes_asked_s >= SIZE_ASKED_EVERY_S:
             self._log_bytes_asked_s = now_s

@@ -56,6 +56,8 @@ class Sources:
     buffered: OwnedPartitions[BufferedPartition]
     filed: OwnedPartitions[FiledPartition]
     dead: OwnedPartitions[DeadLetterPartition]
+    staged_bytes: Callable[[], int]
+    staging_bytes_max: int
     log_bytes_max: int
     in_flight_bytes_max: int
     disk_reserve_bytes: int
@@ -241,6 +243,16 @@ METRICS: tuple[tuple[Spec, Read], ...] = (
     (
         Spec("forebay_disk_reserve_bytes", GAUGE, "below, doors answer 429"),
         lambda seen: _one(seen.sources.disk_reserve_bytes),
+    ),
+    (
+        Spec("forebay_staging_used_bytes", GAUGE, "bytes that staging holds, of all workers; measured every 10 s"),
+        lambda seen: _one(seen.sources.staged_bytes()),
+    ),
+    (
+        Spec(
+            "forebay_staging_limit_bytes", GAUGE, "above, mapping waits; on Kafka doors answer 429 from nine tenths on"
+        ),
+        lambda seen: _one(seen.sources.staging_bytes_max),
     ),
     # mapping
     (

@@ -43,6 +43,7 @@ class Settings(BaseSettings):
     kafka_bindable_topics: str = "*"
     destination: str = ""
     staging: str = ""
+    staging_bytes_max: Annotated[int, Field(ge=16 * MIB)] = 100 * 1024 * MIB
     api_token: SecretStr | None = None
     admin_token: SecretStr | None = None
     metrics_token: SecretStr | None = None

@@ -229,6 +229,9 @@ class FakeStaging:
     def names(self) -> list[tuple[str, float]]:
         return [(name, 0.0) for name in self.files]
 
+    def staged_bytes(self) -> int:
+        return sum(len(content) for content in self.files.values())
+
 
 class ClaimDisk:
     """What an index of claims has on disk. `act` may let calls fail; `copy` is what a backup holds."""

@@ -12,7 +12,7 @@ from app.model.bound_topic import Copy
 OVERHEAD_BYTES = 64
 PACK_HEADER = "forebay"  # of every message of ours
 
-ARRIVAL_MAX_US = 253_402_300_799_999_999  # the end of the year 9999: no later one can be written down
+ARRIVAL_MAX_US = 253_402_300_799_000_000  # the last second of the year 9999: no later one can be written down
 
 Arrival = Annotated[int, msgspec.Meta(ge=0, le=ARRIVAL_MAX_US)]
 HeaderPairs = tuple[tuple[str, str], ...]

@@ -84,12 +84,19 @@ class LocalStaging:
         stale_before = now_us() / US_PER_S - TEMPORARY_STALE_S
         names = []
         with _as_staging_failed("staging"):
-            for path, written_at in _files(self._directory, DEPTH_MAX):
+            for path, found in _files(self._directory, DEPTH_MAX):
+                written_at = found.st_mtime
                 if not path.name.startswith("."):
                     names.append((path.relative_to(self._directory).as_posix(), written_at))
                 elif path.name.startswith(TEMPORARY) and written_at < stale_before:
                     path.unlink(missing_ok=True)
         return names
+
+    def staged_bytes(self) -> int:
+        """See Staging."""
+        with _as_staging_failed("staging"):
+            files = _files(self._directory, DEPTH_MAX)
+            return sum(found.st_size for path, found in files if not path.name.startswith("."))
 
     def _path(self, name: str) -> Path:
         require_plain(name)
@@ -141,13 +148,13 @@ def _sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def _files(directory: Path, depth: int) -> Iterator[tuple[Path, float]]:
-    """Every file down to this depth, with the time it was written. Files that go meanwhile are left out."""
+def _files(directory: Path, depth: int) -> Iterator[tuple[Path, os.stat_result]]:
+    """Every file down to this depth, with what the directory says of it. Files that go meanwhile are left out."""
     for entry in list(os.scandir(directory)):
         if entry.name in _HARMLESS:
             continue
         with suppress(FileNotFoundError):
             if not entry.is_dir(follow_symlinks=False):
-                yield Path(entry.path), entry.stat(follow_symlinks=False).st_mtime
+                yield Path(entry.path), entry.stat(follow_symlinks=False)
             elif depth > 1:
                 yield from _files(Path(entry.path), depth - 1)

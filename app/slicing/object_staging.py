@@ -126,10 +126,17 @@ class ObjectStaging:
 
     def names(self) -> list[tuple[str, float]]:
         """See Staging."""
+        return [(one["path"], one["last_modified"].timestamp()) for one in self._files()]
+
+    def staged_bytes(self) -> int:
+        """See Staging."""
+        return sum(one["size"] for one in self._files())
+
+    def _files(self) -> list[Any]:
         self.take_over()
         with _as_staging_failed("staging"):
             found = [one for page in obstore.list(self._store) for one in page]
-        return [(one["path"], one["last_modified"].timestamp()) for one in found if is_plain(one["path"])]
+        return [one for one in found if is_plain(one["path"])]
 
     def _put(self, name: str, content: bytes) -> None:
         if self._creates:

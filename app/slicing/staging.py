@@ -32,6 +32,9 @@ class Staging(Protocol):
     def names(self) -> list[tuple[str, float]]:
         """Every finished file, with the seconds since 1970 at which it was written. Raises StagingFailed."""
 
+    def staged_bytes(self) -> int:
+        """What all finished files hold. Raises StagingFailed."""
+
 
 def delete_staged(staging: Staging, names: Iterable[str]) -> None:
     """Delete what nobody needs any more. What cannot be deleted now is swept later."""

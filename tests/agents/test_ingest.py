@@ -48,6 +48,7 @@ class Door:
         self.log = FakeLog(self.store, self.gate)
         self.revision = 1
         self.free_bytes = 1 << 40
+        self.staging_is_full = False
         given = {"in_flight_bytes_max": 1 << 30, "log_bytes_max": 1 << 30, "disk_reserve_bytes": 0, **limits}
         self.ingest = Ingest(
             fake_streams(partitions),
@@ -55,6 +56,7 @@ class Door:
             lambda: self.revision,
             CrashPoints(""),
             free_bytes=lambda: self.free_bytes,
+            staging_is_full=lambda: self.staging_is_full,
             **given,
         )
 
@@ -208,6 +210,18 @@ async def test_a_reserve_of_disk_is_left_to_the_slices():
     await door.send("x" * 100)
     with pytest.raises(LogFull):
         await door.send("x" * 600)
+
+
+@simulated
+async def test_nothing_is_accepted_while_staging_is_full():
+    door = Door()
+    door.gate.is_open.set()
+    door.staging_is_full = True
+    with pytest.raises(LogFull, match="staging has reached its limit"):
+        await door.send("1")
+    door.staging_is_full = False
+    await door.send("2")
+    assert door.packs() == [["2"]]
 
 
 @simulated

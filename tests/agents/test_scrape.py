@@ -88,6 +88,8 @@ async def sources(worker: Worker) -> Sources:
         loads=worker.loading.tally,
         templates=TemplateTally(),
         suspended=lambda: {("x", 1), ("x", 2), ("gone", 1)},
+        staged_bytes=lambda: 3,
+        staging_bytes_max=4,
         log_bytes_max=1,
         in_flight_bytes_max=1,
         disk_reserve_bytes=1,

@@ -3,6 +3,7 @@ from typing import Any
 from agents.trim_logs import Trimmer
 from app.destinations.base import Watermark
 from app.model.change import DeleteExport
+from app.slicing.bounded_staging import BoundedStaging
 from tests.agents.bench import Bench, Worker
 from tests.fakes import a_receiver, an_export
 from tests.sim_loop import simulated
@@ -19,7 +20,7 @@ def trimmer(worker: Worker) -> Trimmer:
         lambda: worker.log,
         worker.keeper,
         worker.loads,
-        worker.bench.staging,
+        BoundedStaging(worker.bench.staging, 1),
         *[owned] * 4,
         events_retention_s=0,
         log_bytes_max=1,

@@ -124,6 +124,9 @@ def test_names_tell_what_is_there_and_since_when(staging):
     names = dict(staging.names())
     assert sorted(names) == ["a", "export/b", "export/c", "other/b"]
     assert all(abs(written_at - time.time()) < 60 for written_at in names.values())
+    assert staging.staged_bytes() == 16
+    staging.delete("a")
+    assert staging.staged_bytes() == 12
 
 
 @pytest.mark.parametrize(
