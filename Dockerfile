@@ -3,7 +3,7 @@ COPY pyproject.toml README.md LICENSE /src/
 COPY app /src/app
 COPY agents /src/agents
 COPY tables /src/tables
-RUN pip install --no-cache-dir /src && useradd --create-home forebay && install -d -o forebay /data
+RUN pip install --no-cache-dir /src && useradd --create-home forebay && install -d -o forebay /data /staging
 USER forebay
 ENV FOREBAY_HOST=0.0.0.0 FOREBAY_DATA_DIR=/data
 EXPOSE 6066
