@@ -149,7 +149,8 @@ def read_settings() -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = "_".join(str(part) for part in first["loc"]).upper().removeprefix("FOREBAY_")
-        raise SettingInvalid(f"FOREBAY_{name}: {_said(name, first)}") from None
+        said = _said(name, first)
+        raise SettingInvalid(f"FOREBAY_{name}: {said}" if name else said) from None  # of several: it names them itself
 
 
 def _said(name: str, error: "ErrorDetails") -> str:

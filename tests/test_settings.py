@@ -33,3 +33,12 @@ def test_a_variable_that_is_no_setting_is_named_at_the_start(monkeypatch, caplog
     monkeypatch.setenv("FOREBAY_PRT", "7000")
     assert read_settings().port == 6066
     assert "there is no setting FOREBAY_PRT" in caplog.text
+
+
+@pytest.mark.parametrize(("missing", "given"), [("DESTINATION", "STAGING"), ("STAGING", "DESTINATION")])
+def test_on_kafka_it_is_said_what_has_to_be_set(monkeypatch, missing, given):
+    monkeypatch.setenv("FOREBAY_BROKER", "kafka://localhost:9092")
+    monkeypatch.setenv(f"FOREBAY_{given}", "file:///somewhere")
+    with pytest.raises(SettingInvalid) as refused:
+        read_settings()
+    assert str(refused.value) == f"FOREBAY_{missing}: on Kafka all workers share it, so it has to be set"
