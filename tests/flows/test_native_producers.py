@@ -8,7 +8,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 from confluent_kafka import Producer
+from msgspec.structs import replace
 
+from app.model.event import PACK_HEADER, Event, encode_pack
 from tests.flows.client import Client, column, export
 from tests.kafka.broker import KafkaBroker
 from tests.kafka.tools import produce_on_console
@@ -34,10 +36,12 @@ async def client(worker: Server) -> AsyncIterator[Client]:
         yield Client(worker, session)
 
 
-def produce(kafka: KafkaBroker, records: list[tuple[bytes | None, dict[str, bytes]]], **settings: str) -> None:
+def produce(
+    kafka: KafkaBroker, records: list[tuple[bytes | None, dict[str, bytes]]], partition: int = -1, **settings: str
+) -> None:
     producer = Producer({"bootstrap.servers": kafka.address, "acks": "all", **settings})
     for value, headers in records:
-        producer.produce("events", value, headers=list(headers.items()))
+        producer.produce("events", value, headers=list(headers.items()), partition=partition)
     assert producer.flush(30) == 0
 
 
@@ -98,3 +102,21 @@ async def test_a_receiver_made_anew_takes_what_is_produced_from_then_on(client: 
     produce(kafka, [(b"3", {"receiver": b"1/shop"})])
     assert {row[0] for row in await client.rows_when("in.c-flow.rows", 3)} == {"1", "2", "3"}
     assert (await client.ledger("shop"))["accepted"] == 1
+
+
+async def test_a_message_that_only_says_that_it_is_forebays_stops_no_partition(
+    client: Client, kafka: KafkaBroker
+) -> None:
+    await client.create("shop", export("rows", column("body"), count=4))
+    ours = {PACK_HEADER: b"1"}
+    someone = Event("nobody", 1, "", (), b"{}")
+    forged = [
+        (encode_pack(10**15, ()), ours),  # under definitions that there never were
+        (encode_pack(0, [replace(someone, arrival_us=2**62)]), ours),
+        (encode_pack(0, [someone]), ours),
+        (b"\x91" * 500_000, ours),
+    ]
+    for partition in range(4):
+        await asyncio.to_thread(produce, kafka, forged, partition)
+    await asyncio.to_thread(produce, kafka, [(b"1", {"receiver": b"1/shop"})] * 4)
+    assert await client.rows_when("in.c-flow.rows", 4) == [("1",)] * 4
