@@ -166,3 +166,46 @@ async def test_a_key_is_known_at_every_door(workers: Workers, clients: list[Clie
     assert await until_rows(workers, "in.c-flow.keys", {'"once"'}) == [('"once"',)]
     ledgers = [await client.ledger("keys") for client in clients]
     assert [(one["accepted"], one["deduplicated"]) for one in ledgers] == [(2, 1)] * WORKERS
+
+
+async def test_doors_answer_429_when_staging_is_full_and_all_loads_when_the_destination_is_back(
+    tmp_path: Path, kafka: KafkaBroker, postgresql: PostgresqlServer
+) -> None:
+    workers = Workers(tmp_path, kafka, postgresql.new_database())
+    workers.settings["staging_bytes_max"] = str(16 << 20)
+    accepted: list[str] = []
+    try:
+        await workers.start_all()
+        async with aiohttp.ClientSession() as session:
+            client = Client(workers.servers[0], session)
+            url = await client.create("away", export("away", column("path", "n", path="n"), count=10))
+            big = await client.create("big", export("big", column("path", "n", path="n"), column("body"), count=10))
+            postgresql.stop()
+            try:
+                async with asyncio.timeout(60):
+                    full: set[str] = set()
+                    while len(full) < WORKERS:  # each of them knows by itself
+                        for server in workers.servers:
+                            body = json.dumps({"n": len(accepted), "padding": "x" * 500_000})
+                            status = await client.push(at(server, big), body)
+                            assert status in {200, 429}
+                            if status == 200:
+                                accepted.append(str(len(accepted)))
+                            else:
+                                full.add(server.url)
+                assert await client.push(at(workers.servers[0], url), "{}") == 429
+            finally:
+                postgresql.start_again()
+            async with asyncio.timeout(60):
+                while await client.push(url, '{"n": 7}') != 200:  # noqa: ASYNC110 -- the door rings no bell
+                    await asyncio.sleep(0.2)
+            for name in ("big", "away"):
+                assert (await client.call("POST", f"/v1/receivers/{name}/exports/{name}/flush"))[0] == 202
+            rows = await until_rows(workers, "in.c-flow.away", {"7"})
+            assert rows == [("7",)]
+            await client.until_loaded("big", len(accepted))
+            with psycopg.connect(workers.url) as connection:
+                found = [n for (n,) in connection.execute('SELECT n FROM "in.c-flow".big')]
+            assert sorted(found, key=int) == accepted
+    finally:
+        await workers.kill_all()
