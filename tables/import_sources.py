@@ -180,8 +180,10 @@ class ImportSources:
 
     def _living(self, uid: str) -> ImportSource:
         source = self._by_uid.get(uid)
-        if source is None or source.state is SourceState.DELETED:
-            raise DefinitionRefused("importSourceNotFound", "Import source not found")
+        if source is None:
+            raise DefinitionRefused("importSourceNotFound", f'Import source "{uid}" not found')
+        if source.state is SourceState.DELETED:
+            raise DefinitionRefused("importSourceNotFound", f'Import source "{source.name}" is deleted, for ever')
         return source
 
     def _check_tokens(self, tokens: tuple[ImportToken, ...], uid: str = "") -> None:

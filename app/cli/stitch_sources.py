@@ -51,7 +51,7 @@ def show_source(session: Session, source: str) -> None:
 @stitch_sources.command("create")
 @click.argument("name")
 @click.option("--client-id", type=click.IntRange(1000, 999_999), required=True, help="Four to six digits.")
-@click.option("--region", type=click.Choice(["us", "eu"]), help="The server's own when absent.")
+@click.option("--region", type=click.Choice(["us", "eu"]), help="Where it takes them; the server's own when absent.")
 @click.option("--append-only", is_flag=True, help="No document replaces another.")
 @_token_file
 @as_admin
@@ -103,8 +103,9 @@ def resume_source(session: Session, source: str) -> None:
 def delete_source(session: Session, source: str, *, yes: bool) -> None:
     """Delete an import source, for ever. What it has accepted is loaded, tables stay."""
     sure(f"Delete the import source {source}?", yes=yes)
-    session.api.delete(_path(source))
-    session.out.say(f"{source} is deleted")
+    uid = session.api.get(_path(source))["uid"]
+    session.api.delete(_path(uid))
+    session.out.say(f"{source} is deleted. What became of its messages is told under its uid, {uid}")
 
 
 @stitch_sources.command("add-token")
@@ -133,7 +134,7 @@ def revoke_token(session: Session, source: str, token_id: str, *, yes: bool) -> 
 @_source
 @as_admin
 def flush_source(session: Session, source: str) -> None:
-    """Load at once what was accepted until now."""
+    """Load at once what was accepted until now. It does not wait: the ledger says when all is loaded."""
     answer = session.api.post(_path(source, "flush"))
     session.out.members({"source": source, "requested at": answer["requestedAt"]}, answer)
 
@@ -142,7 +143,7 @@ def flush_source(session: Session, source: str) -> None:
 @_source
 @as_admin
 def show_ledger(session: Session, source: str) -> None:
-    """Count what became of a source's messages."""
+    """Count what became of a source's messages. What stands in _sdc_rejected counts as loaded."""
     answer = session.api.get(_path(source, "ledger"))
     session.out.table(COLUMNS, ledger_rows({source: answer}), answer)
 

@@ -268,7 +268,8 @@ def test_an_import_source_is_made_shown_changed_and_deleted(run: Run) -> None:
     assert said(run("stitch-sources", "resume", "of_a_test", "--json"))["state"] == "active"
     assert said(run("stitch-sources", "update", "of_a_test", "--upsert", "--json"))["appendOnly"] is False
     assert "--yes" in run("stitch-sources", "delete", "of_a_test", code=2).stderr
-    run("stitch-sources", "delete", "of_a_test", "--yes")
+    assert shown["uid"] in run("stitch-sources", "delete", "of_a_test", "--yes").stdout
+    assert "is deleted, for ever" in run("stitch-sources", "pause", shown["uid"], code=1).stderr
     assert "not found" in run("stitch-sources", "show", "of_a_test", code=1).stderr
     assert said(run("stitch-sources", "show", shown["uid"], "--json"))["state"] == "deleted"
 
