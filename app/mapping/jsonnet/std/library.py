@@ -97,7 +97,10 @@ def length_of(value: Any) -> int:
 
 
 def items_of(computation: Computation, value: Any) -> list[Any]:
-    """What is visited by who asks for the length and then for each index; it is paid for. Raises MappingFailed."""
+    """What is visited by who asks for the length and then for each index; it is paid for. Raises MappingFailed.
+
+    What has a length and no index may do no harm, where nobody looks at the elements: the interpreter shall see.
+    """
     if type(value) is list:
         computation.charge(len(value))
         return value
@@ -105,7 +108,7 @@ def items_of(computation: Computation, value: Any) -> list[Any]:
         computation.charge(len(value))
         return list(value)
     if length_of(value):
-        raise MappingFailed(f"object index must be string, got {kind_of(value)}.")
+        raise GaveUp
     return []
 
 
