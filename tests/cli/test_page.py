@@ -47,6 +47,6 @@ def test_every_command_that_talks_to_a_server_takes_the_same_options() -> None:
 
 
 def test_the_page_shows_every_command_at_work() -> None:
-    shown = "\n".join(blocks(PAGE, "sh"))
+    shown = "\n".join([*blocks(PAGE, "sh"), *blocks(PAGE, "text")])
     not_shown = [path for path, _ in commands(main) if f"forebay {path}" not in shown]
     assert not_shown == ["serve"]

@@ -149,7 +149,9 @@ async def test_what_is_deleted_is_told_no_more(client: Client) -> None:
     await scrape_when(client, "forebay_rows_loaded_total", 1, **BOX)
     assert (await client.call("DELETE", "/v1/receivers/box"))[0] == 200
     deadline_s = time.monotonic() + PATIENCE_S
-    while any(sample.labels.get("receiver") for one in (await scrape(client)).families for sample in one.samples):
+    while any(
+        sample.labels.get("receiver") == "box" for one in (await scrape(client)).families for sample in one.samples
+    ):
         assert time.monotonic() < deadline_s
         await asyncio.sleep(0.1)
 

@@ -311,6 +311,12 @@ class WorldSqlite:
             raise act.error
         return self.inner.watermarks(exports)
 
+    def refused(self, export):
+        return self.inner.refused(export)
+
+    def forget_refused(self, rows):
+        self.inner.forget_refused(rows)
+
     def forget(self, export):
         self.inner.forget(export)
 
