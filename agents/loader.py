@@ -180,6 +180,8 @@ class Loader:
         room.tally.rows[file.export] += loaded.rows
         if loaded.refused:
             room.tally.refused[file.export] += loaded.refused
+        if loaded.rejected:
+            room.tally.rejected[file.export] += loaded.rejected
         self._say_loaded(file, loaded)
         return None
 

@@ -370,6 +370,10 @@ METRICS: tuple[tuple[Spec, Read], ...] = (
         lambda seen: seen.of_exports(seen.sources.loads.refused),
     ),
     (
+        Spec("forebay_documents_rejected_total", COUNTER, "documents that loads put into _sdc_rejected", EXPORT),
+        lambda seen: seen.of_exports(seen.sources.loads.rejected),
+    ),
+    (
         Spec(
             "forebay_load_attempts_total",
             COUNTER,
@@ -438,14 +442,11 @@ class Scrapes:
 
 
 def _names(receivers: Receivers) -> tuple[dict[str, Labels], dict[str, Labels]]:
-    """Labels of receivers and of exports, by uid."""
-    by_receiver: dict[str, Labels] = {
-        uid: (str(receiver.project_id), receiver.id) for uid, receiver in receivers.by_uid.items()
-    }
+    """Labels of receivers and of exports, by uid; an import source is a receiver of no project."""
+    known = [*receivers.by_uid.values(), *(source.receiver for source in receivers.import_sources.all())]
+    by_receiver: dict[str, Labels] = {receiver.uid: (str(receiver.project_id), receiver.id) for receiver in known}
     by_export: dict[str, Labels] = {
-        export.uid: (*by_receiver[uid], export.id)
-        for uid, receiver in receivers.by_uid.items()
-        for export in receiver.exports
+        export.uid: (*by_receiver[receiver.uid], export.id) for receiver in known for export in receiver.exports
     }
     return by_receiver, by_export
 

@@ -104,10 +104,11 @@ class LoadResult(StrEnum):
 
 @dataclass(slots=True)
 class LoadTally:
-    """Attempts to load files, and the rows that were written and refused, by export (uid)."""
+    """Attempts to load files, and the rows that were written and refused, and documents rejected, by export (uid)."""
 
     rows: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)
     attempts: Counter[tuple[str, LoadResult]] = field(default_factory=Counter)
     retries: Counter[str] = field(default_factory=Counter)
     took: Timings = field(default_factory=lambda: Timings(LOAD_BOUNDS_S))

@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app.scrape import METRICS
 from tests.flows.client import Client, column, export, template
+from tests.flows.stitch_client import SCHEMA, StitchClient
 from tests.server import Server, free_port
 
 PATIENCE_S = 30
@@ -141,6 +142,20 @@ async def test_a_destination_that_refuses_is_seen_from_outside(client: Client) -
     metrics = await scrape_when(client, "forebay_files_bytes", 0, **labels)
     assert metrics.value("forebay_load_retries_total", **labels) == 1
     assert metrics.value("forebay_rows_loaded_total", **labels) == 1
+
+
+async def test_an_import_source_is_a_receiver_of_no_project(client: Client) -> None:
+    stitch = StitchClient(client.server, client.session)
+    documents = [{"id": 1}, {"id": 2, "_sdc_id": 2}]
+    messages = [{"action": "upsert", "sequence": 1, "data": data} for data in documents]
+    assert (await stitch.batch("things", *messages, key_names=["id"]))[0] == 201
+    assert (await stitch.house("POST", f"/{SCHEMA}/flush"))[0] == 202
+    labels = {"project": "0", "receiver": SCHEMA}
+    metrics = await scrape_when(client, "forebay_documents_rejected_total", 1, **labels, export="documents")
+    assert metrics.value("forebay_rows_loaded_total", **labels, export="documents") == 1
+    assert metrics.value("forebay_events_accepted_total", **labels) == 2
+    assert (await stitch.house("DELETE", f"/{SCHEMA}"))[0] == 200
+    await scrape_when(client, "forebay_rows_loaded_total", 0, **labels)
 
 
 async def test_what_is_deleted_is_told_no_more(client: Client) -> None:
