@@ -170,14 +170,14 @@ class Stints:
 
 
 async def test_of_the_dear_rows_of_many_exports_one_is_computed_between_two_turns_of_others(arrived):
-    loop = "std.foldl(function(sum, n) sum + n, std.range(1, 15000), 0)"
+    loop = "std.foldl(function(sum, n) sum + n, std.range(1, 30000), 0)"
     columns = (Column("value", ColumnType.TEMPLATE, template=Template(loop)),)
     mapping, gate, stints = Mapping(TableId("in", "c-b", "t"), columns), asyncio.Lock(), Stints()
     exports = [make_ready(mapping, Interpreter(), Account(f"{at}"), stints, gate) for at in range(8)]
-    dear = asyncio.gather(*(export.map([arrived("{}")] * 3) for export in exports))
+    dear = asyncio.gather(*(export.map([arrived("{}")] * 6) for export in exports))
     while not dear.done():
         before = stints.count
         await asyncio.sleep(0)
         assert stints.count - before <= 1
-    assert await dear == [[("112507500",)] * 3] * 8
+    assert await dear == [[("450015000",)] * 6] * 8
     assert stints.count >= 8

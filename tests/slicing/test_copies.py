@@ -100,7 +100,7 @@ def test_whoever_copies_what_however_often_each_record_counts_once_and_in_order(
 # what stands in logs
 
 
-@given(st.lists(st.builds(Copy, st.text(), st.text(), *[st.integers(0, 2**53)] * 4, st.booleans()), max_size=3))
+@given(st.lists(st.builds(Copy, st.text(), st.text(), *[st.integers(0, 2**53 - 1)] * 4, st.booleans()), max_size=3))
 def test_copies_come_back_as_they_went_in(copies):
     assert decode_pack(encode_pack(1, [], (), copies)).copies == tuple(copies)
 
