@@ -10,6 +10,13 @@ import psycopg
 _numbers = count()
 
 
+def lose_connections(url: str) -> None:
+    """End all that Forebay has to this database, as a server does that stops."""
+    ended = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"{ended} WHERE application_name = 'forebay' AND datname = current_database()")
+
+
 class PostgresqlServer:
     """Started when made; `stop` ends it."""
 

@@ -1,7 +1,8 @@
 """What a destination promises. Adding one: a file here, a line in the registry, and the contract suite passes.
 
 A destination is used from one thread at a time, not always the same; its calls block. It connects when it is first
-needed. After an error, and after `close`, the next call works, connecting anew if need be.
+needed. After an error, and after `close`, the next call works, connecting anew if need be; and so it does when the
+connection was lost since the last call, as by a server that was started anew.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence

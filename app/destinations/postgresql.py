@@ -5,7 +5,7 @@ schema `_forebay`, which no export can name.
 """
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, LiteralString
 
 import msgspec
@@ -139,7 +139,7 @@ def open_postgresql(url: str) -> "Postgresql":
 
 
 class Postgresql:
-    """One database. It is connected to when it is first needed, and again after an error or `close`."""
+    """One database. It is connected to when it is first needed; and again after an error, a loss or `close`."""
 
     capabilities = Capabilities(roles=True)
 
@@ -255,15 +255,31 @@ class Postgresql:
     def _transaction(self) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
         """One transaction; any error rolls it back and gives the connection up."""
         try:
-            connection = self._connected()
-            with connection.transaction():
-                yield connection
+            with ExitStack() as stack:
+                yield self._begun(stack)
         except psycopg.Error as error:
             self.close()
             raise _failure(error) from error
         except BaseException:
             self.close()
             raise
+
+    def _begun(self, stack: ExitStack) -> psycopg.Connection[tuple[object, ...]]:
+        """A connection in a transaction that `stack` ends. One that was lost since its last use is replaced here.
+
+        Only BEGIN can tell, and nothing was asked before it, so that beginning again does nothing twice.
+        """
+        kept = self._connection
+        if kept is not None:
+            try:
+                stack.enter_context(kept.transaction())
+            except psycopg.OperationalError:
+                self.close()
+            else:
+                return kept
+        connection = self._connected()
+        stack.enter_context(connection.transaction())
+        return connection
 
     def _connected(self) -> psycopg.Connection[tuple[object, ...]]:
         if self._connection is None:

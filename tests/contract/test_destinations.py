@@ -24,6 +24,7 @@ from app.model.column import Column, ColumnType
 from app.model.export_token import ExportToken
 from app.model.mapping import Mapping, TableId, parse_table_id
 from app.slicing.csv import encode_rows
+from tests.postgresql import lose_connections
 
 ORDERS = parse_table_id("in.c-shop.orders")
 
@@ -56,6 +57,9 @@ class SqlitePlace:
 
     def drop(self, table_id: TableId = ORDERS) -> None:
         self._execute(f"DROP TABLE {self._name(table_id)}")
+
+    def lose_connections(self) -> None:
+        """A file cannot lose any."""
 
     def _execute(self, statement: str) -> None:
         with closing(sqlite3.connect(self._path)) as connection, connection:
@@ -96,6 +100,10 @@ class PostgresqlPlace:
     def drop(self, table_id: TableId = ORDERS) -> None:
         with psycopg.connect(self._url) as connection:
             connection.execute(sql.SQL("DROP TABLE {}").format(self._name(table_id)))
+
+    def lose_connections(self) -> None:
+        """As when the server stops."""
+        lose_connections(self._url)
 
     def _name(self, table_id: TableId) -> sql.Identifier:
         return sql.Identifier(table_id.schema, table_id.table)
@@ -739,6 +747,34 @@ def test_a_destination_is_usable_from_another_thread_and_after_close(place, dest
     destination.close()
     destination.load(a_load(a_slice(["2", "b"], after=10, to=20)))
     assert place.rows() == [("1", "a"), ("2", "b")]
+
+
+CALLS: dict[str, Callable[[Destination], object]] = {
+    "prepare": lambda destination: destination.prepare(APPENDING),
+    "load": lambda destination: destination.load(a_load(a_slice(["2", "b"], after=10, to=20))),
+    "drop a file": lambda destination: destination.load(a_load(a_slice(["2", "b"], after=10, to=20), dropped=True)),
+    "split": lambda destination: destination.load(a_load(a_slice(["2", "b"], after=10, to=20), split=True)),
+    "watermarks": lambda destination: destination.watermarks(),
+    "watermarks of one": lambda destination: destination.watermarks(["export"]),
+    "refused": lambda destination: destination.refused("export"),
+    "forget refused": lambda destination: destination.forget_refused([]),
+    "exports": lambda destination: destination.exports(),
+    "forget": lambda destination: destination.forget("export"),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_connection_that_was_lost_between_two_calls_is_replaced_and_that_is_no_error(new_place, call):
+    found = []
+    for lost in (False, True):
+        place = new_place()
+        with closing(place.open()) as destination:
+            destination.load(a_load(a_slice(["1", "a"])))
+            if lost:
+                place.lose_connections()
+            answer = CALLS[call](destination)
+            found.append((answer, place.rows(), destination.watermarks()))
+    assert found[0] == found[1]
 
 
 # names and values

@@ -19,6 +19,7 @@ from app.model.export_token import ExportToken
 from app.model.mapping import Mapping, TableId
 from app.model.row import Row
 from app.slicing.csv import encode_rows
+from tests.postgresql import lose_connections
 
 TABLE = '"in.c-shop"."orders"'
 
@@ -92,13 +93,31 @@ def test_a_database_that_is_not_there_is_retryable(url):
         nowhere.prepare(a_mapping())
 
 
-def test_a_lost_connection_is_retryable_and_the_next_call_connects_anew(url, destination):
+def test_a_connection_that_is_lost_within_a_load_is_retryable_and_the_next_call_connects_anew(url, destination):
     destination.load(a_load(["1", "a"]))
-    execute(url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'forebay'")
+    (part,) = a_load(["2", "b"], after=10).slices
+
+    def losing() -> Iterator[bytes]:
+        lose_connections(url)
+        return iter(part.open_csv())
+
     with pytest.raises(Retryable):
-        destination.load(a_load(["2", "b"], after=10))
+        destination.load(msgspec.structs.replace(a_load(), slices=[msgspec.structs.replace(part, open_csv=losing)]))
     assert destination.load(a_load(["2", "b"], after=10)).rows == 1
     assert rows_in(url) == [("1", "a"), ("2", "b")]
+
+
+def test_a_server_that_was_started_anew_between_two_calls_is_asked_as_if_nothing_had_been(destination, postgresql):
+    destination.load(a_load(["1", "a"]))
+    before = destination.watermarks()
+    postgresql.stop()
+    with pytest.raises(Retryable):
+        destination.watermarks()
+    postgresql.start_again()
+    assert destination.watermarks() == before
+    postgresql.stop()
+    postgresql.start_again()
+    assert destination.watermarks() == before
 
 
 # names
