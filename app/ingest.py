@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from app.crash import CrashPoints
 from app.errors import LogFailed, LogFull
@@ -25,22 +26,29 @@ SIZE_ASKED_EVERY_S = 1.0
 PACK_HEADERS = ((PACK_HEADER, b"1"),)
 
 
+class Place(NamedTuple):
+    """What was accepted stands before `end` in this partition of `events`."""
+
+    partition: int
+    end: int
+
+
 @dataclass(slots=True)
 class Gathering:
     """Requests that will be answered by one send; each waits by a future of its own, for clients may leave."""
 
     requests: list[tuple[Sequence[Event], int]] = field(default_factory=list)
-    waiting: list[asyncio.Future[None]] = field(default_factory=list)
+    waiting: list[asyncio.Future[Place]] = field(default_factory=list)
 
-    def answer(self, error: LogFailed | None) -> None:
+    def answer(self, answer: Place | LogFailed) -> None:
         """Let all go on."""
         for future in self.waiting:
             if future.done():
                 continue
-            if error is None:
-                future.set_result(None)
+            if isinstance(answer, LogFailed):
+                future.set_exception(answer)
             else:
-                future.set_exception(error)
+                future.set_result(answer)
 
 
 class Lane:
@@ -55,17 +63,17 @@ class Lane:
         self._gathering: Gathering | None = None
         self._sending: asyncio.Task[None] | None = None
 
-    async def accept(self, events: Sequence[Event], size_bytes: int) -> None:
+    async def accept(self, events: Sequence[Event], size_bytes: int) -> Place:
         """Durable when it returns. Raises LogFailed."""
         if self._gathering is None:
             self._gathering = Gathering()
         gathering = self._gathering
         gathering.requests.append((events, size_bytes))
-        answered = asyncio.get_running_loop().create_future()
+        answered: asyncio.Future[Place] = asyncio.get_running_loop().create_future()
         gathering.waiting.append(answered)
         if self._sending is None:
             self._sending = asyncio.ensure_future(self._send_all())
-        await answered
+        return await answered
 
     async def _send_all(self) -> None:
         try:
@@ -80,14 +88,15 @@ class Lane:
     async def _send(self, gathering: Gathering) -> None:
         try:
             for packs in _in_sends(_in_packs(gathering.requests)):
-                await self._log().append([self._record(pack) for pack in packs])
+                records = [self._record(pack) for pack in packs]
+                offsets = await self._log().append(records)
         except LogFailed as error:
             gathering.answer(error)
         except BaseException as error:
             gathering.answer(LogFailed(f"the log did not answer: {error!r}"))
             raise
         else:
-            gathering.answer(None)
+            gathering.answer(Place(records[-1].partition, offsets[-1] + 1))
 
     def _record(self, events: list[Event]) -> NewRecord:
         value = encode_pack(self._revision(), events)
@@ -155,8 +164,10 @@ class Ingest:
         self._markers = Markers(streams.partitions, log, revision)
         self._keyed = [Lane(_always(partition), log, revision) for partition in range(streams.partitions)]
 
-    async def accept(self, receiver: Receiver, events: Sequence[Event]) -> None:
+    async def accept(self, receiver: Receiver, events: Sequence[Event]) -> Place:
         """Durable when it returns, all of one request or nothing of it acknowledged.
+
+        The place is that of all of them if the receiver is keyed. There must be one event at least.
 
         Raises LogFull when too much is in flight, or the log or the disk has reached its limit: try again later.
         Raises LogFailed when the log cannot be written.
@@ -166,11 +177,12 @@ class Ingest:
         await self._make_sure_of_room(size_bytes)
         self._in_flight_bytes += size_bytes
         try:
-            await self._lane(receiver, events).accept(events, size_bytes)
+            place = await self._lane(receiver, events).accept(events, size_bytes)
         finally:
             self._in_flight_bytes -= size_bytes
         self._crash.reach("accepted")
         self.tally.add(receiver.uid, len(events), size_bytes, time.perf_counter() - begun_s)
+        return place
 
     @property
     def in_flight_bytes(self) -> int:

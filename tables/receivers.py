@@ -12,31 +12,40 @@ from app.model.change import (
     AddImportToken,
     AddToken,
     Change,
+    ClearPipeline,
     CreateExport,
     CreateImportSource,
+    CreatePipeline,
     CreateReceiver,
     DeleteExport,
+    DeletePipeline,
     DeleteReceiver,
     FinishTask,
     ImportChange,
+    MovePipeline,
+    PipelineChange,
+    PipelineFailed,
     RefreshTokens,
     RevokeImportToken,
     RevokeToken,
     RotateSecret,
     StartTask,
     TaskWork,
+    TransactPipeline,
     UpdateExport,
     UpdateImportSource,
+    UpdatePipeline,
     UpdateReceiver,
 )
 from app.model.draft import ExportDraft
 from app.model.export import Export
 from app.model.export_token import ExportToken, new_export_token
-from app.model.import_source import NO_PROJECT
+from app.model.import_source import NO_PROJECT, is_reserved
 from app.model.mapping import Mapping
 from app.model.receiver import Receiver
 from app.model.task import Task, TaskStatus, TaskType
 from tables.import_sources import ImportSources, conditions_of
+from tables.pipelines import Pipelines
 
 RECEIVERS_PER_PROJECT_MAX = 100
 EXPORTS_PER_RECEIVER_MAX = 20
@@ -68,11 +77,12 @@ class StandingTask:
 class Receivers:
     """All definitions. `revision` is the offset of the next change: a state is named by how much it has folded.
 
-    An import source is a receiver `by_uid`, and in no project.
+    An import source and a pipeline are receivers `by_uid`, and in no project.
     """
 
     revision: int = 0
     import_sources: ImportSources = field(default_factory=lambda: ImportSources(MAPPINGS_PER_EXPORT_MAX))
+    pipelines: Pipelines = field(default_factory=lambda: Pipelines(MAPPINGS_PER_EXPORT_MAX))
     by_uid: dict[str, Receiver] = field(default_factory=dict)
     deleted: set[str] = field(default_factory=set)  # uids of receivers and exports: gone, not merely unknown
     _bound: set[str] = field(default_factory=set)  # uids of receivers with topics
@@ -161,6 +171,16 @@ class Receivers:
                 self._revoke_token(change.id)
             case CreateImportSource() | UpdateImportSource() | AddImportToken() | RevokeImportToken():
                 self._change_import_source(change)
+            case (
+                CreatePipeline()
+                | UpdatePipeline()
+                | MovePipeline()
+                | TransactPipeline()
+                | ClearPipeline()
+                | PipelineFailed()
+                | DeletePipeline()
+            ):
+                self._change_pipeline(change)
 
     def check(self, work: TaskWork) -> None:
         """Whether the rules allow this work now. Raises DefinitionRefused."""
@@ -176,7 +196,18 @@ class Receivers:
         if self._buckets.get(schema, NO_PROJECT) != NO_PROJECT:
             message = f'Schema "{schema}" is a bucket of a project: choose another name for the import source'
             raise DefinitionRefused("importSchemaNotAvailable", message)
+        if self.pipelines.has(schema):
+            message = f'Schema "{schema}" is that of a pipeline: choose another name for the import source'
+            raise DefinitionRefused("importSchemaNotAvailable", message)
         return schema
+
+    def check_pipeline_name(self, name: str) -> None:
+        """Raises DefinitionRefused if no pipeline may have this name: its schema is for something else."""
+        schema = name.lower()
+        bucket_of, source = self._buckets.get(schema, NO_PROJECT), self.import_sources.find(schema)
+        if is_reserved(schema) or bucket_of != NO_PROJECT or source is not None:
+            message = f"The schema '{name}' is not available: choose another name for the pipeline"
+            raise DefinitionRefused("pipelineSchemaNotAvailable", message)
 
     def _buckets_of(self, work: TaskWork) -> dict[str, int]:
         """The buckets that the work's tables lie in, without case as destinations may read them; and whose they are."""
@@ -305,6 +336,18 @@ class Receivers:
         forgotten = self.import_sources.forget_oldest_deleted()
         if forgotten is not None:
             self._forget(forgotten.receiver)
+
+    def _change_pipeline(self, change: PipelineChange) -> None:
+        if isinstance(change, CreatePipeline | UpdatePipeline) and change.name is not None:
+            self.check_pipeline_name(change.name)
+        before = self.pipelines.of_uid(change.uid)
+        pipeline = self.pipelines.apply(change)
+        if isinstance(change, DeletePipeline):
+            self._forget(pipeline.receiver)
+            return
+        if before is not None and before.export.uid != pipeline.export.uid:
+            self._forget_export(before.export)
+        self._keep(pipeline.receiver)
 
     def _put(self, receiver: Receiver) -> None:
         if receiver.uid not in self.by_uid:

@@ -7,6 +7,7 @@ from app.errors import MappingFailed
 from app.mapping.account import Account
 from app.mapping.arrived import Arrived
 from app.mapping.base import RowMapper
+from app.mapping.changesets import ChangesetMapper
 from app.mapping.documents import DocumentMapper
 from app.mapping.engines import compiled
 from app.mapping.json_text import print_json
@@ -34,6 +35,8 @@ def make_ready(  # noqa: PLR0913 -- what a worker shares, and what is the mappin
     account = account or Account("a mapping")
     if mapping.kind is MappingKind.DOCUMENTS:
         return DocumentMapper()
+    if mapping.kind is MappingKind.CHANGESETS:
+        return ChangesetMapper()
     columns = mapping.columns
     if all(column.type is not ColumnType.TEMPLATE for column in columns):
         return StaticMapper(columns, [_static_getter(column) for column in columns])

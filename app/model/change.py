@@ -10,6 +10,7 @@ from app.model.api_token import DERIVED_ID_CHARACTERS, ApiToken
 from app.model.bound_topic import Binding
 from app.model.draft import ExportChange, ExportDraft
 from app.model.import_source import ImportToken, Region, SourceState
+from app.model.pipeline import PipelineState, Program
 from app.model.receiver import Deduplication, Receiver
 from app.model.task import Task
 
@@ -163,6 +164,75 @@ class RevokeImportToken(msgspec.Struct, frozen=True, tag="revoke-import-token"):
     token_id: str
 
 
+class CreatePipeline(msgspec.Struct, frozen=True, tag="create-pipeline", omit_defaults=True):
+    """Make a pipeline, stopped and without tables, with the uids that it and its export will have."""
+
+    uid: str
+    export_uid: str
+    token_id: str
+    at_us: int
+    name: str
+    program: Program
+    description: str = ""
+    tags: tuple[str, ...] = ()
+    runtime_config: str = "{}"
+
+
+class UpdatePipeline(msgspec.Struct, frozen=True, tag="update-pipeline", omit_defaults=True):
+    """Change a pipeline that is stopped; None stays as it is. The program's version is given by the fold."""
+
+    uid: str
+    at_us: int
+    token_id: str = ""
+    name: str | None = None
+    program: Program | None = None
+    description: str | None = None
+    tags: tuple[str, ...] | None = None
+    runtime_config: str | None = None
+
+
+class MovePipeline(msgspec.Struct, frozen=True, tag="move-pipeline", omit_defaults=True):
+    """Start it (its tables are prepared, `token_id` is for a mapping that has them), pause, resume or stop it."""
+
+    uid: str
+    to: PipelineState
+    at_us: int
+    token_id: str = ""
+    deployment_id: str | None = None
+
+
+class TransactPipeline(msgspec.Struct, frozen=True, tag="transact-pipeline"):
+    """Open the pipeline's next transaction, or close the one that is open."""
+
+    uid: str
+    opens: bool
+
+
+class ClearPipeline(msgspec.Struct, frozen=True, tag="clear-pipeline"):
+    """What was pushed until now is for no table any more; the pipeline has another export."""
+
+    uid: str
+    export_uid: str
+    token_id: str
+    at_us: int
+
+
+class PipelineFailed(msgspec.Struct, frozen=True, tag="pipeline-failed"):
+    """Its last start failed, and why; None: somebody has read it."""
+
+    uid: str
+    error: str | None
+
+
+class DeletePipeline(msgspec.Struct, frozen=True, tag="delete-pipeline"):
+    """Forget a pipeline that is stopped and cleared."""
+
+    uid: str
+
+
+PipelineChange = (
+    CreatePipeline | UpdatePipeline | MovePipeline | TransactPipeline | ClearPipeline | PipelineFailed | DeletePipeline
+)
 ImportChange = CreateImportSource | UpdateImportSource | AddImportToken | RevokeImportToken
 Change = (
     StartTask
@@ -178,6 +248,13 @@ Change = (
     | UpdateImportSource
     | AddImportToken
     | RevokeImportToken
+    | CreatePipeline
+    | UpdatePipeline
+    | MovePipeline
+    | TransactPipeline
+    | ClearPipeline
+    | PipelineFailed
+    | DeletePipeline
 )
 
 _encoder = msgspec.json.Encoder()

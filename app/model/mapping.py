@@ -4,8 +4,10 @@ from enum import StrEnum
 
 import msgspec
 
+from app.model.changeset import CHANGESET_COLUMNS
 from app.model.column import Column
 from app.model.document import DOCUMENT_COLUMNS
+from app.model.relation import Relation
 
 STAGES = ("in", "out", "sys")
 
@@ -13,7 +15,7 @@ STAGES = ("in", "out", "sys")
 class TableId(msgspec.Struct, frozen=True):
     """`<stage>.<bucket>.<table>`, as in `in.c-shop.orders`. `schema` is what the destination calls the bucket.
 
-    A schema of documents has no stage, and its tables are named by the documents: then `stage` and `table` are empty.
+    A schema of documents or of a pipeline has no stage, and has many tables: then `stage` and `table` are empty.
     """
 
     stage: str
@@ -51,12 +53,14 @@ class MappingKind(StrEnum):
 
     ROWS = "rows"  # a row of the mapping's table
     DOCUMENTS = "documents"  # a document, for tables of the mapping's schema that evolve
+    CHANGESETS = "changesets"  # changes of rows of the mapping's relations
 
 
 class Mapping(msgspec.Struct, frozen=True):
     """Columns in table order. `incremental: false` empties the table at each load.
 
-    A mapping of documents has no columns of its own; with `append_only` no document replaces another.
+    A mapping of documents has no columns of its own; with `append_only` no document replaces another. One of changesets
+    has `relations`, the tables of its schema.
     """
 
     table_id: TableId
@@ -64,6 +68,7 @@ class Mapping(msgspec.Struct, frozen=True):
     incremental: bool = True
     kind: MappingKind = MappingKind.ROWS
     append_only: bool = False
+    relations: tuple[Relation, ...] = ()
 
     @property
     def primary_key(self) -> tuple[str, ...]:
@@ -73,9 +78,20 @@ class Mapping(msgspec.Struct, frozen=True):
     @property
     def column_names(self) -> tuple[str, ...]:
         """Those of its slices; of rows they are the table's, in table order."""
-        return DOCUMENT_COLUMNS if self.kind is MappingKind.DOCUMENTS else tuple(column.name for column in self.columns)
+        match self.kind:
+            case MappingKind.ROWS:
+                return tuple(column.name for column in self.columns)
+            case MappingKind.DOCUMENTS:
+                return DOCUMENT_COLUMNS
+            case MappingKind.CHANGESETS:
+                return CHANGESET_COLUMNS
 
 
 def document_mapping(schema: str, *, append_only: bool = False) -> Mapping:
     """The mapping of an import source: all its documents go to tables of one schema."""
     return Mapping(TableId("", schema, ""), kind=MappingKind.DOCUMENTS, append_only=append_only)
+
+
+def changeset_mapping(schema: str, relations: tuple[Relation, ...]) -> Mapping:
+    """The mapping of a pipeline: the changes of rows of these tables of one schema."""
+    return Mapping(TableId("", schema, ""), kind=MappingKind.CHANGESETS, relations=relations)

@@ -40,5 +40,5 @@ class Receiver(msgspec.Struct, frozen=True):
     def keyed(self) -> bool:
         """Whether an event may replace or repeat another: then all go to one partition, where position is the order."""
         return self.deduplication is not None or any(
-            export.mapping.primary_key or export.mapping.kind is MappingKind.DOCUMENTS for export in self.exports
+            export.mapping.primary_key or export.mapping.kind is not MappingKind.ROWS for export in self.exports
         )

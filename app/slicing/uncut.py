@@ -19,6 +19,7 @@ from app.slicing.open_slice import OpenSlice
 BYTES_MAX = 32 * 1024 * 1024
 ROW_CHARACTERS_MAX = 1024 * 1024
 DOCUMENT_CHARACTERS_MAX = 32 * 1024 * 1024  # what a request may hold, tagged
+CHANGESET_CHARACTERS_MAX = 32 * 1024 * 1024  # the largest single change, with what names its table
 WAIT_US = US_PER_S
 
 
@@ -128,4 +129,5 @@ def unless_too_large(kind: MappingKind, mapped: Row | MappingFailed) -> Row | Ma
 _LARGEST = {
     MappingKind.ROWS: (ROW_CHARACTERS_MAX, "csv row exceeded the limit of 1MB"),
     MappingKind.DOCUMENTS: (DOCUMENT_CHARACTERS_MAX, "document exceeded the limit of 32MB"),
+    MappingKind.CHANGESETS: (CHANGESET_CHARACTERS_MAX, "changeset exceeded the limit of 32MB"),
 }

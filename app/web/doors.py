@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from msgspec import UNSET, UnsetType
 
 from app.errors import MappingFailed
+from app.ingest import Place
 from app.model.api_token import ApiToken
 from app.model.bound_topic import Binding
 from app.model.column import Template
@@ -126,8 +127,8 @@ class ImportSources(Protocol):
 class Ingest(Protocol):
     """Takes events in."""
 
-    async def accept(self, receiver: Receiver, events: Sequence[Event]) -> None:
-        """All are durable when it returns; raises LogFull or LogFailed, and then none is."""
+    async def accept(self, receiver: Receiver, events: Sequence[Event]) -> Place:
+        """All are durable when it returns, and where; raises LogFull or LogFailed, and then none is."""
 
     async def flush(self, exports: Iterable[str]) -> None:
         """Have all that was accepted for these exports (uids) loaded soon; raises LogFull or LogFailed."""

@@ -5,7 +5,7 @@ from faust.types import TP
 
 from app.crash import CrashPoints
 from app.errors import LogFailed, LogFull
-from app.ingest import PACK_BYTES_MAX, PACKS_PER_SEND_MAX, Ingest
+from app.ingest import PACK_BYTES_MAX, PACKS_PER_SEND_MAX, Ingest, Place
 from app.model.event import decode_pack
 from app.model.mapping import Mapping
 from app.streams import EVENTS
@@ -60,7 +60,7 @@ class Door:
             **given,
         )
 
-    def send(self, *bodies: str, receiver=RECEIVER) -> asyncio.Task[None]:
+    def send(self, *bodies: str, receiver=RECEIVER) -> asyncio.Task[Place]:
         events = [an_event(body, receiver.uid) for body in bodies]
         return asyncio.ensure_future(self.ingest.accept(receiver, events))
 
@@ -147,7 +147,7 @@ async def test_if_the_log_fails_everybody_of_the_send_is_told_and_the_next_may_s
     await a_moment()
     door.gate.is_open.set()
     results = await asyncio.gather(*sent, return_exceptions=True)
-    assert results == [None, LOG_FAILED, LOG_FAILED]
+    assert results == [Place(0, 1), LOG_FAILED, LOG_FAILED]
     await door.send("4")
     assert door.packs() == [["1"], ["4"]]
 

@@ -1,0 +1,228 @@
+"""The pipelines as they stand: a part of the definitions, folded from the same log."""
+
+from dataclasses import dataclass, field
+
+import msgspec
+
+from app.errors import DefinitionRefused
+from app.model.change import (
+    ClearPipeline,
+    CreatePipeline,
+    DeletePipeline,
+    MovePipeline,
+    PipelineChange,
+    PipelineFailed,
+    TransactPipeline,
+    UpdatePipeline,
+)
+from app.model.conditions import COUNT_MAX, SIZE_MAX_BYTES, Conditions
+from app.model.export import Export
+from app.model.mapping import changeset_mapping
+from app.model.pipeline import (
+    Pipeline,
+    PipelineState,
+    Program,
+    ProgramStatus,
+    StorageState,
+    implicit_receiver,
+    pipeline_token,
+)
+from app.model.relation import why_incompatible
+
+PIPELINES_MAX = 1000
+LOADED_AFTER_S = 0.25
+CONDITIONS = Conditions(COUNT_MAX, SIZE_MAX_BYTES, LOADED_AFTER_S)  # pushed changes are loaded within about a second
+
+
+@dataclass(slots=True)
+class Pipelines:
+    """All of them. Names are one if they differ only in case: so they may be to a destination."""
+
+    mappings_max: int
+    _by_uid: dict[str, Pipeline] = field(default_factory=dict)
+    _uids: dict[str, str] = field(default_factory=dict)  # by folded name
+
+    def find(self, name: str) -> Pipeline | None:
+        """The pipeline of exactly this name."""
+        pipeline = self._by_uid.get(self._uids.get(name.lower(), ""))
+        return pipeline if pipeline is not None and pipeline.name == name else None
+
+    def has(self, folded_name: str) -> bool:
+        """Whether there is a pipeline of this name, in whatever case."""
+        return folded_name in self._uids
+
+    def of_uid(self, uid: str) -> Pipeline | None:
+        """The pipeline of this uid."""
+        return self._by_uid.get(uid)
+
+    def all(self) -> list[Pipeline]:
+        """By name."""
+        return sorted(self._by_uid.values(), key=lambda pipeline: pipeline.name)
+
+    def apply(self, change: PipelineChange) -> Pipeline:
+        """Take a change; the pipeline as it is then, or was if it is gone.
+
+        Raises DefinitionRefused if it breaks a rule.
+        """
+        match change:
+            case CreatePipeline():
+                pipeline = self._create(change)
+            case UpdatePipeline():
+                pipeline = self._update(change)
+            case MovePipeline():
+                pipeline = self._move(change)
+            case TransactPipeline():
+                pipeline = self._transact(change)
+            case ClearPipeline():
+                pipeline = self._clear(change)
+            case PipelineFailed():
+                pipeline = msgspec.structs.replace(self._known(change.uid), deployment_error=change.error)
+            case DeletePipeline():
+                return self._delete(change)
+        pipeline = msgspec.structs.replace(pipeline, refresh_version=pipeline.refresh_version + 1)
+        self._by_uid[pipeline.uid] = pipeline
+        self._uids[pipeline.name.lower()] = pipeline.uid
+        return pipeline
+
+    def check_name(self, name: str) -> None:
+        """Raises DefinitionRefused if no pipeline may have it, for there is one."""
+        if name.lower() in self._uids:
+            raise DefinitionRefused("pipelineAlreadyExists", f"An entity with the name '{name}' already exists")
+
+    def _create(self, change: CreatePipeline) -> Pipeline:
+        self.check_name(change.name)
+        if len(self._by_uid) >= PIPELINES_MAX:
+            message = f"Pipeline count limit reached, the maximum is {PIPELINES_MAX}: delete one first"
+            raise DefinitionRefused("pipelineCountLimitReached", message)
+        receiver = implicit_receiver(
+            change.uid, change.export_uid, change.name, CONDITIONS, change.token_id, change.at_us
+        )
+        return Pipeline(
+            uid=change.uid,
+            name=change.name,
+            program=msgspec.structs.replace(change.program, version=1),
+            receiver=receiver,
+            description=change.description,
+            tags=change.tags,
+            runtime_config=change.runtime_config,
+            created_us=change.at_us,
+            refresh_version=0,
+            state_since_us=change.at_us,
+        )
+
+    def _update(self, change: UpdatePipeline) -> Pipeline:
+        before = self._stopped(change.uid, "pipelineNotStopped", "Pipeline can only be updated while stopped")
+        after = before
+        if change.program is not None and change.program != before.program:
+            after = msgspec.structs.replace(after, program=_next_program(before, change.program))
+        given = {
+            "description": change.description,
+            "tags": change.tags,
+            "runtime_config": change.runtime_config,
+        }
+        after = msgspec.structs.replace(after, **{name: value for name, value in given.items() if value is not None})
+        if change.name is not None and change.name != before.name:
+            after = self._renamed(after, change.name, change)
+        return after if after == before else msgspec.structs.replace(after, version=before.version + 1)
+
+    def _renamed(self, pipeline: Pipeline, name: str, change: UpdatePipeline) -> Pipeline:
+        if pipeline.storage is not StorageState.CLEARED:
+            message = "The name can only be changed while the storage is cleared: stop the pipeline and clear it first"
+            raise DefinitionRefused("pipelineNotCleared", message)
+        if name.lower() != pipeline.name.lower():
+            self.check_name(name)
+        del self._uids[pipeline.name.lower()]
+        receiver = implicit_receiver(pipeline.uid, pipeline.export.uid, name, CONDITIONS, change.token_id, change.at_us)
+        return msgspec.structs.replace(pipeline, name=name, receiver=receiver)
+
+    def _move(self, change: MovePipeline) -> Pipeline:
+        pipeline = self._known(change.uid)
+        if pipeline.state is PipelineState.STOPPED and change.to is not PipelineState.STOPPED:
+            pipeline = self._started(pipeline, change)
+        elif pipeline.state is change.to:
+            return pipeline
+        return msgspec.structs.replace(pipeline, state=change.to, state_since_us=change.at_us)
+
+    def _started(self, pipeline: Pipeline, change: MovePipeline) -> Pipeline:
+        if change.deployment_id is None:
+            raise DefinitionRefused("pipelineStopped", "The pipeline is stopped: start it first")
+        if pipeline.program.status is not ProgramStatus.SUCCESS:
+            raise DefinitionRefused("programNotCompiled", "The program has errors: mend it first")
+        receiver = pipeline.receiver
+        if pipeline.export.mapping.relations != pipeline.program.relations:
+            export = self._with_relations(pipeline, change)
+            receiver = msgspec.structs.replace(receiver, exports=(export,))
+        return msgspec.structs.replace(
+            pipeline,
+            receiver=receiver,
+            storage=StorageState.IN_USE,
+            deployment_id=change.deployment_id,
+            deployment_initial=change.to,
+            deployment_error=None,
+            transaction=None,
+        )
+
+    def _with_relations(self, pipeline: Pipeline, change: MovePipeline) -> Export:
+        export = pipeline.export
+        if export.mapping_number >= self.mappings_max:
+            message = (
+                f"The program has changed {self.mappings_max} times since the last clear: clear the pipeline first"
+            )
+            raise DefinitionRefused("pipelineNotCleared", message)
+        return msgspec.structs.replace(
+            export,
+            mapping=changeset_mapping(pipeline.schema, pipeline.program.relations),
+            mapping_number=export.mapping_number + 1,
+            token=pipeline_token(pipeline.name, change.token_id, change.at_us),
+        )
+
+    def _transact(self, change: TransactPipeline) -> Pipeline:
+        pipeline = self._known(change.uid)
+        if pipeline.state is PipelineState.STOPPED:
+            raise DefinitionRefused("pipelineStopped", "The pipeline is stopped: start it first")
+        if not change.opens:
+            return msgspec.structs.replace(pipeline, transaction=None)
+        if pipeline.transaction is not None:
+            raise DefinitionRefused("transactionInProgress", "A transaction is in progress: commit it first")
+        number = pipeline.transactions + 1
+        return msgspec.structs.replace(pipeline, transaction=number, transactions=number)
+
+    def _clear(self, change: ClearPipeline) -> Pipeline:
+        pipeline = self._stopped(change.uid, "pipelineNotStopped", "Storage can only be cleared while stopped")
+        receiver = implicit_receiver(
+            pipeline.uid, change.export_uid, pipeline.name, CONDITIONS, change.token_id, change.at_us
+        )
+        return msgspec.structs.replace(
+            pipeline, receiver=receiver, storage=StorageState.CLEARED, transaction=None, deployment_error=None
+        )
+
+    def _delete(self, change: DeletePipeline) -> Pipeline:
+        message = "Pipeline can only be deleted while stopped: stop it first"
+        pipeline = self._stopped(change.uid, "pipelineNotStopped", message)
+        if pipeline.storage is not StorageState.CLEARED:
+            message = "Pipeline can only be deleted while its storage is cleared: clear it first"
+            raise DefinitionRefused("pipelineNotCleared", message)
+        del self._by_uid[pipeline.uid], self._uids[pipeline.name.lower()]
+        return pipeline
+
+    def _known(self, uid: str) -> Pipeline:
+        pipeline = self._by_uid.get(uid)
+        if pipeline is None:
+            raise DefinitionRefused("pipelineNotFound", "The pipeline was deleted")
+        return pipeline
+
+    def _stopped(self, uid: str, rule: str, message: str) -> Pipeline:
+        pipeline = self._known(uid)
+        if pipeline.state is not PipelineState.STOPPED:
+            raise DefinitionRefused(rule, message)
+        return pipeline
+
+
+def _next_program(pipeline: Pipeline, program: Program) -> Program:
+    """Raises DefinitionRefused if the tables with rows that there are cannot become those of the program."""
+    if pipeline.storage is not StorageState.CLEARED and program.status is ProgramStatus.SUCCESS:
+        why = why_incompatible(pipeline.export.mapping.relations, program.relations)
+        if why is not None:
+            message = f"The program does not fit the tables that there are: {why}. Clear the pipeline first"
+            raise DefinitionRefused("pipelineNotCleared", message)
+    return msgspec.structs.replace(program, version=pipeline.program.version + 1)

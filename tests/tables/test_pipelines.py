@@ -1,0 +1,137 @@
+import pytest
+
+from app.errors import DefinitionRefused
+from app.model.change import (
+    ClearPipeline,
+    CreatePipeline,
+    DeletePipeline,
+    MovePipeline,
+    TransactPipeline,
+    UpdatePipeline,
+)
+from app.model.pipeline import Pipeline, PipelineState, Program, ProgramStatus, StorageState
+from app.model.relation import Field, Relation, SqlType, SqlTypeName
+from tables.receivers import Receivers
+
+ID = Field("id", SqlType(SqlTypeName.BIGINT, nullable=False))
+NOTE = Field("note", SqlType(SqlTypeName.VARCHAR))
+
+
+def a_program(*relations: Relation, status: ProgramStatus = ProgramStatus.SUCCESS) -> Program:
+    return Program("-- sql", status, since_us=1, relations=relations)
+
+
+ONE = a_program(Relation("t", (ID,), ("id",)))
+TWO = a_program(Relation("t", (ID, NOTE), ("id",)), Relation("u", (NOTE,)))
+
+
+class Log:
+    """Changes, one after another."""
+
+    def __init__(self) -> None:
+        self.receivers = Receivers()
+        self.apply(CreatePipeline("p1", "x1", "k1", 1, "shop", ONE))
+
+    def apply(self, change) -> None:
+        self.receivers.apply(self.receivers.revision, change)
+
+    def move(self, to: PipelineState, deployment_id: str | None = None) -> None:
+        self.apply(MovePipeline("p1", to, 2, "k2", deployment_id))
+
+    @property
+    def pipeline(self) -> Pipeline:
+        pipeline = self.receivers.pipelines.find("shop")
+        assert pipeline is not None
+        return pipeline
+
+
+def refused(log: Log, change) -> str:
+    before = log.receivers.pipelines.all()
+    with pytest.raises(DefinitionRefused) as refusal:
+        log.apply(change)
+    assert log.receivers.pipelines.all() == before
+    return refusal.value.rule
+
+
+def test_a_start_gives_the_export_a_mapping_with_the_programs_tables_and_a_stop_keeps_it():
+    log = Log()
+    assert log.pipeline.export.mapping.relations == ()
+    log.move(PipelineState.RUNNING, "d1")
+    assert log.pipeline.export.mapping.relations == ONE.relations
+    assert (log.pipeline.export.mapping_number, log.pipeline.storage) == (2, StorageState.IN_USE)
+    assert log.receivers.by_uid["p1"].keyed
+    assert log.receivers.mapping("x1", 2) == log.pipeline.export.mapping
+    log.move(PipelineState.STOPPED)
+    log.move(PipelineState.PAUSED, "d2")
+    assert (log.pipeline.export.mapping_number, log.pipeline.state) == (2, PipelineState.PAUSED)
+
+
+def test_a_program_may_grow_while_there_are_rows_and_be_any_other_after_a_clear():
+    log = Log()
+    log.move(PipelineState.RUNNING, "d1")
+    assert refused(log, UpdatePipeline("p1", 3, program=TWO)) == "pipelineNotStopped"
+    log.move(PipelineState.STOPPED)
+    log.apply(UpdatePipeline("p1", 3, program=TWO))
+    log.move(PipelineState.RUNNING, "d2")
+    assert log.pipeline.export.mapping.relations == TWO.relations
+    log.move(PipelineState.STOPPED)
+    assert refused(log, UpdatePipeline("p1", 3, program=ONE)) == "pipelineNotCleared"
+    log.apply(ClearPipeline("p1", "x2", "k3", 4))
+    log.apply(UpdatePipeline("p1", 3, program=ONE))
+    assert log.pipeline.program.relations == ONE.relations
+    assert log.receivers.export("x1") is None
+    assert "x1" in log.receivers.deleted
+    assert log.receivers.export("x2") == log.pipeline.export
+
+
+def test_only_what_is_stopped_and_cleared_can_be_deleted_and_its_name_is_free_then():
+    log = Log()
+    log.move(PipelineState.RUNNING, "d1")
+    assert refused(log, DeletePipeline("p1")) == "pipelineNotStopped"
+    log.move(PipelineState.STOPPED)
+    assert refused(log, DeletePipeline("p1")) == "pipelineNotCleared"
+    log.apply(ClearPipeline("p1", "x2", "k3", 4))
+    log.apply(DeletePipeline("p1"))
+    assert log.receivers.pipelines.all() == []
+    assert {"p1", "x2"} <= log.receivers.deleted
+    log.apply(CreatePipeline("p2", "x3", "k4", 5, "Shop", TWO))
+    assert refused(log, CreatePipeline("p3", "x4", "k5", 6, "shop", TWO)) == "pipelineAlreadyExists"
+
+
+def test_a_refused_change_of_name_and_program_changes_neither():
+    log = Log()
+    log.apply(CreatePipeline("p2", "x2", "k2", 1, "other", ONE))
+    assert refused(log, UpdatePipeline("p1", 3, name="other", program=TWO)) == "pipelineAlreadyExists"
+    assert log.pipeline.program.relations == ONE.relations
+    log.apply(UpdatePipeline("p1", 3, name="SHOP"))
+    assert log.receivers.pipelines.find("shop") is None
+    assert log.receivers.by_uid["p1"].exports[0].mapping.table_id.schema == "SHOP"
+
+
+def test_a_program_with_errors_is_kept_and_not_started():
+    log = Log()
+    log.apply(UpdatePipeline("p1", 3, program=a_program(status=ProgramStatus.SQL_ERROR)))
+    assert refused(log, MovePipeline("p1", PipelineState.RUNNING, 4, "k", "d1")) == "programNotCompiled"
+    assert refused(log, MovePipeline("p1", PipelineState.RUNNING, 4)) == "pipelineStopped"
+
+
+def test_there_is_one_transaction_at_a_time_and_the_next_start_ends_it():
+    log = Log()
+    assert refused(log, TransactPipeline("p1", opens=True)) == "pipelineStopped"
+    log.move(PipelineState.RUNNING, "d1")
+    log.apply(TransactPipeline("p1", opens=True))
+    assert log.pipeline.transaction == 1
+    assert refused(log, TransactPipeline("p1", opens=True)) == "transactionInProgress"
+    log.move(PipelineState.STOPPED)
+    assert log.pipeline.transaction == 1
+    log.move(PipelineState.RUNNING, "d2")
+    assert log.pipeline.transaction is None
+    log.apply(TransactPipeline("p1", opens=True))
+    assert log.pipeline.transaction == 2
+
+
+def test_a_pipelines_schema_is_nobody_elses():
+    log = Log()
+    assert refused(log, CreatePipeline("p2", "x2", "k", 1, "pg_x", ONE)) == "pipelineSchemaNotAvailable"
+    with pytest.raises(DefinitionRefused, match="pipeline"):
+        log.receivers.check_import_name("Shop")
