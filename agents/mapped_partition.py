@@ -18,7 +18,7 @@ from faust.types import TP
 from agents.announcer import Announcer
 from agents.keep_definitions import DefinitionsKeeper
 from agents.partition_claims import PartitionClaims
-from agents.partition_cuts import PartitionCuts
+from agents.partition_cuts import PartitionCuts, StandingCut, letters_kept, slices_named
 from agents.patience import until_done
 from agents.refusals import Refusals
 from agents.routing import route
@@ -49,6 +49,8 @@ RUNS_WAITING_MAX = 2
 CUT_PAUSE_US = 100_000
 MAPPED_BYTES_MAX = 64 * 1024 * 1024
 LOOKED_BACK_MAX = 1000
+TOLD_BYTES_MAX = 16 * 1024 * 1024
+TOLD_SHARE = 0.125  # of staging, all partitions together
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ class MappingRoom:
     tally: CutTally = field(default_factory=CutTally)
     refusals: Refusals = field(default_factory=Refusals)
     make_sure_of_staging: Callable[[], None] = lambda: None  # raises StagingFailed while staging is full
+    told_bytes_max: int = TOLD_BYTES_MAX  # of dead letters that stay staged after they were told, of each partition
 
 
 class Lag(NamedTuple):
@@ -92,8 +95,9 @@ class MappedPartition:
         self._where = {"topic": EVENTS, "partition": partition}
         self.cuts = PartitionCuts(room.log, partition)
         self.claims = PartitionClaims(room.log, partition, self.cuts, room.open_index)
-        self._announcer = Announcer(room.streams, room.log, room.staging, partition)
+        self._announcer = Announcer(room.streams, room.log, room.staging, partition, room.told_bytes_max)
         self._announced_to = 0
+        self._letters_kept: set[str] = set()
         self._staging_names: list[str] = []
         self._learnt = False
         self._fences: list[int] = []
@@ -415,10 +419,25 @@ class MappedPartition:
         return True
 
     async def _announce(self, loaded: Mapping[tuple[str, str], int]) -> None:
-        """Announce the valid cuts that this owner has not announced, in order; another's too: he may have died."""
-        for standing in [standing for standing in self.cuts.standing if standing.offset >= self._announced_to]:
-            await self._announcer.announce(standing.cut, loaded)
+        """Announce the valid cuts that this owner has not announced, in order; another's too: he may have died.
+
+        Of dead letters only those of the last: whoever cuts has told those before.
+        """
+        unannounced = [standing for standing in self.cuts.standing if standing.offset >= self._announced_to]
+        for standing in unannounced:
+            await self._announcer.announce(standing.cut, loaded, with_letters=standing is unannounced[-1])
             self._announced_to = standing.offset + 1
+        await self._let_letters_go(unannounced[-1:])
+
+    async def _let_letters_go(self, told: Sequence[StandingCut]) -> None:
+        """Delete the staged dead letters that are kept no longer, these too perhaps."""
+        before = self._letters_kept | {one.cut.dead_letters.name for one in told if one.cut.dead_letters is not None}
+        self._letters_kept = self._letters_of(self.cuts.standing)
+        if gone := sorted(before - self._letters_kept):
+            await asyncio.to_thread(delete_staged, self._room.staging, gone)
+
+    def _letters_of(self, cuts: Sequence[StandingCut]) -> set[str]:
+        return letters_kept(cuts, announced_to=self._announced_to, told_bytes_max=self._room.told_bytes_max)
 
     async def _staged(self) -> Cut:
         uncut, begin, end = self._uncut, self.cuts.end, self._position
@@ -476,9 +495,10 @@ class MappedPartition:
         delete_staged(self._room.staging, self._staging_names)
         self._staging_names.clear()
 
-    def staged_names(self) -> set[str]:
-        """Every staged file that a standing cut names, or one that is being made."""
-        return self.cuts.staged_names() | set(self._staging_names)
+    def staged_names(self, cuts: Sequence[StandingCut] | None = None) -> set[str]:
+        """Every staged file that must stay for these cuts, or for those that are known; or that is being made."""
+        cuts = self.cuts.standing if cuts is None else cuts
+        return slices_named(cuts) | self._letters_of(cuts) | set(self._staging_names)
 
     def _staged_name(self, ending: str) -> str:
         return f"{staged_folder(self.partition)}/{self._room.now_us():020d}-{token_hex(6)}.{ending}"
@@ -491,3 +511,8 @@ class MappedPartition:
 def staged_folder(partition: int) -> str:
     """The folder of staging that holds what was staged for this partition of the events."""
     return f"{partition:03d}"
+
+
+def told_bytes_max(staging_bytes_max: int, partitions: int) -> int:
+    """How much of its dead letters a partition keeps staged after they were told."""
+    return min(TOLD_BYTES_MAX, int(TOLD_SHARE * staging_bytes_max) // partitions)

@@ -2,7 +2,7 @@
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from secrets import token_hex
 
@@ -140,3 +140,27 @@ class PartitionCuts:
     def staged_names(self) -> set[str]:
         """Every staged file that a standing cut names."""
         return {name for standing in self.standing for name in standing.cut.staged_names()}
+
+
+def slices_named(cuts: Iterable[StandingCut]) -> set[str]:
+    """The staged slices that these cuts name."""
+    return {part.staged.name for standing in cuts for part in standing.cut.slices}
+
+
+def letters_kept(cuts: Sequence[StandingCut], *, announced_to: int, told_bytes_max: int) -> set[str]:
+    """The staged dead letters of these cuts that must stay, and the newest of those that need not.
+
+    Cuts from `announced_to` on are still to be announced. What was told is kept up to a size, as somebody may put an
+    older log back in which its cut stands and nobody was told.
+    """
+    names, told_bytes = set(), 0
+    for standing in reversed(cuts):
+        letters = standing.cut.dead_letters
+        if letters is None:
+            continue
+        if standing.offset < announced_to:
+            told_bytes += letters.bytes
+            if told_bytes > told_bytes_max:
+                break
+        names.add(letters.name)
+    return names

@@ -1,10 +1,11 @@
-"""Sweep staging: delete what is old and what no cut that counts names, so that nothing is left that nobody needs."""
+"""Sweep staging: delete what is old and what no cut that counts needs, so that nothing is left that nobody wants."""
 
 import asyncio
 import time
 from collections.abc import Callable, Iterable
 
 from agents.mapped_partition import MappedPartition, staged_folder
+from agents.partition_cuts import StandingCut
 from app.model.cut import Cut
 from app.slicing.staging import Staging, delete_staged
 from app.transports.log import Log
@@ -37,9 +38,9 @@ class StagingSweeper:
             folder = f"{staged_folder(number)}/"
             unnamed = {name for name in old if name.startswith(folder)} - partition.staged_names()
             if unnamed:
-                swept = sorted(unnamed - await self._named_in_log(number))
+                swept = sorted(unnamed - partition.staged_names(await self._standing(number)))
                 await asyncio.to_thread(delete_staged, self._staging, swept)
 
-    async def _named_in_log(self, partition: int) -> set[str]:
+    async def _standing(self, partition: int) -> list[StandingCut]:
         counting = await CutReader(self._log, partition).read()
-        return {name for _, record in counting if isinstance(record, Cut) for name in record.staged_names()}
+        return [StandingCut(offset, record) for offset, record in counting if isinstance(record, Cut)]

@@ -22,7 +22,7 @@ from agents.keep_dead_letters import DeadLetterPartition, KeepingRoom, keep_dead
 from agents.keep_definitions import DefinitionsKeeper, TaskRunner, keep_definitions
 from agents.loader import LoadingRoom
 from agents.map_events import Cutter, map_events
-from agents.mapped_partition import MappedPartition, MappingRoom
+from agents.mapped_partition import MappedPartition, MappingRoom, told_bytes_max
 from agents.patience import until_done
 from agents.refusals import Refusals
 from agents.trim_logs import Trimmer
@@ -251,6 +251,7 @@ class House(Service):
             tally=self._cut_tally,
             refusals=self._refusals,
             make_sure_of_staging=self._staging.make_sure_of_room,
+            told_bytes_max=told_bytes_max(self.settings.staging_bytes_max, self.settings.partitions),
         )
         owned = OwnedPartitions(self.app, EVENTS, lambda n: MappedPartition(room, n).open())
         map_events(self.streams, owned)

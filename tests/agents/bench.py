@@ -10,7 +10,7 @@ from agents.flush_buffers import BufferedPartition, BufferingRoom
 from agents.keep_dead_letters import DeadLetterPartition, KeepingRoom
 from agents.keep_definitions import DefinitionsKeeper
 from agents.loader import LoadingRoom
-from agents.mapped_partition import MappedPartition, MappingRoom
+from agents.mapped_partition import TOLD_BYTES_MAX, MappedPartition, MappingRoom
 from app.crash import CrashPoints
 from app.dead_letters import DeadLetters
 from app.destinations.thread import DestinationThread
@@ -64,9 +64,9 @@ class Bench:
         self.retention_s = retention_s
         self.tasks_made = 0
 
-    def worker(self, disk: ClaimDisk | None = None) -> "Worker":
+    def worker(self, disk: ClaimDisk | None = None, *, told_bytes_max: int = TOLD_BYTES_MAX) -> "Worker":
         """With the index of claims that it finds on its disk."""
-        return Worker(self, disk or ClaimDisk())
+        return Worker(self, disk or ClaimDisk(), told_bytes_max)
 
     # the log's content
 
@@ -137,7 +137,7 @@ class Bench:
 
 
 class Worker:
-    def __init__(self, bench: Bench, disk: ClaimDisk) -> None:
+    def __init__(self, bench: Bench, disk: ClaimDisk, told_bytes_max: int) -> None:
         self.bench = bench
         self.app = FakeApp()
         self.streams = fake_streams(1, self.app)
@@ -161,6 +161,7 @@ class Worker:
             open_index=lambda _partition: FakeClaimIndex(disk),
             packs=self.packs,
             crash=crash,
+            told_bytes_max=told_bytes_max,
         )
         self.buffering = BufferingRoom(self.streams, lambda: self.log, self.keeper, self.loads.watermarks, crash)
         self.loading = LoadingRoom(

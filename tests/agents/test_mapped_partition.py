@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from agents.loader import load_slice
-from agents.mapped_partition import CUT_PAUSE_US, LOOKED_BACK_MAX
+from agents.mapped_partition import CUT_PAUSE_US, LOOKED_BACK_MAX, TOLD_BYTES_MAX, told_bytes_max
 from app.clock import now_us
 from app.destinations.base import Load
 from app.errors import Retryable
@@ -399,7 +399,10 @@ async def test_dead_letters_of_a_cut_that_does_not_count_are_never_told():
     await owner.take(second)
     await cut(second)
     await cut(first)
-    assert bench.dead() == ["bad"]
+    assert bench.dead() == ["bad", "bad"]  # both tell those of the cut that counts
+    assert set(bench.staging.files) == {bench.cuts()[-1].dead_letters.name}
+    told = await owner.letters()
+    assert len(told.view.standing.exports["x"].by_id) == 1
 
 
 @simulated
@@ -417,6 +420,82 @@ async def test_dead_letters_that_were_cut_and_not_told_are_told_by_the_next_owne
     assert bench.dead() == []
     await bench.worker().mapped()
     assert bench.dead() == ["bad"]
+
+
+@simulated
+async def test_dead_letters_that_a_newer_log_had_told_are_told_again_when_an_older_one_is_put_back():
+    bench = Bench()
+    bench.define()
+    worker = bench.worker()
+    mapped = await worker.mapped()
+    bench.accept("bad")
+    await worker.take(mapped)
+    worker.script.plan(f"append {DEAD_LETTERS}", fails_before(LOG_FAILED))
+    cutting = asyncio.ensure_future(cut(mapped))
+    await settled()
+    older = bench.store.copy()  # with the cut, and nobody was told
+    await cutting
+    after = bench.accept("2")
+    await worker.take(mapped, after)
+    await cut(mapped)
+    assert bench.dead() == ["bad"]
+    bench.store.partitions.clear()
+    bench.store.partitions.update(older)
+    assert bench.dead() == []
+    await bench.worker().mapped()
+    assert bench.dead() == ["bad"]
+
+
+@simulated
+async def test_a_start_tells_again_only_what_perhaps_nobody_was_told_of():
+    bench, _, _ = await with_dead("bad 1", "bad 2")
+    await bench.worker().mapped()
+    assert bench.dead() == ["bad 1", "bad 2", "bad 2"]
+
+
+@simulated
+async def test_of_dead_letters_that_were_told_the_newest_stay_staged():
+    letters_bytes = (await with_dead("bad 0"))[0].cuts()[-1].dead_letters.bytes
+    bench, _, mapped = await with_dead(*[f"bad {number}" for number in range(5)], told_bytes_max=2 * letters_bytes + 1)
+    names = [one.dead_letters.name for one in bench.cuts() if isinstance(one, Cut) and one.dead_letters]
+    assert set(bench.staging.files) == set(names[-2:]) == mapped.staged_names()
+
+
+@simulated
+async def test_dead_letters_that_are_too_large_to_be_kept_are_told_and_go_at_once(caplog):
+    bench, _, mapped = await with_dead("bad", told_bytes_max=10)
+    assert bench.dead() == ["bad"]
+    assert bench.staging.files == {}
+    assert mapped.staged_names() == set()
+    await bench.worker(told_bytes_max=10).mapped()
+    assert bench.dead() == ["bad"]
+    assert "lost" not in caplog.text
+
+
+@simulated
+async def test_dead_letters_that_are_gone_before_anybody_was_told_for_sure_are_named(caplog):
+    bench, _, _ = await with_dead("bad")
+    bench.staging.files.clear()
+    await bench.worker().mapped()
+    assert "the dead letters of partition 0 up to offset 1 are not in staging any more" in caplog.text
+    assert "{'x': 1}" in caplog.text
+
+
+@pytest.mark.parametrize(("mib", "partitions", "kept"), [(102_400, 4, 16 << 20), (16, 4, 512 << 10), (16, 256, 8192)])
+def test_dead_letters_that_were_told_take_little_of_staging(mib, partitions, kept):
+    assert told_bytes_max(mib << 20, partitions) == kept
+
+
+async def with_dead(*bodies: str, told_bytes_max: int = TOLD_BYTES_MAX):
+    """Each is cut by itself."""
+    bench = Bench()
+    bench.define()
+    worker = bench.worker(told_bytes_max=told_bytes_max)
+    mapped = await worker.mapped()
+    for body in bodies:
+        await worker.take(mapped, bench.accept(body))
+        await cut(mapped)
+    return bench, worker, mapped
 
 
 # dead letters that come again

@@ -1,8 +1,13 @@
+import asyncio
+
 import pytest
 
+from agents.mapped_partition import TOLD_BYTES_MAX
 from agents.sweep_staging import SWEPT_AFTER_S, StagingSweeper
 from app.clock import US_PER_S, now_us
-from tests.agents.bench import FAR_FUTURE_US, Bench, Worker
+from app.streams import DEAD_LETTERS
+from tests.agents.bench import FAR_FUTURE_US, Bench, Worker, settled
+from tests.fakes import LOG_FAILED, fails_before
 from tests.sim_loop import simulated
 
 
@@ -31,19 +36,38 @@ async def test_what_no_cut_names_is_swept_in_the_folders_of_our_partitions():
     assert set(bench.staging.files) == {named, "001/of-another", "left"}
 
 
+@pytest.mark.parametrize(("told_bytes_max", "stay"), [(TOLD_BYTES_MAX, True), (10, False)])
 @simulated
-async def test_dead_letters_that_a_cut_names_stay():
+async def test_dead_letters_that_a_cut_names_stay_while_they_are_few(told_bytes_max, stay):
     bench = Bench()
     bench.define()
-    worker = bench.worker()
+    worker = bench.worker(told_bytes_max=told_bytes_max)
     mapped = await worker.mapped()
     bench.accept("1", "bad")
     await worker.take(mapped)
     await mapped.cut_if_due(FAR_FUTURE_US)
     letters = bench.cuts()[-1].dead_letters.name
-    bench.staging.files[letters] = bench.staging.history[letters]  # it was told and deleted: as if it were not yet
+    assert (letters in bench.staging.files) is stay
+    bench.staging.files[letters] = bench.staging.history[letters]  # as a worker that was killed may leave it
     await sweeper(bench, worker, mapped).sweep()
-    assert letters in bench.staging.files
+    assert (letters in bench.staging.files) is stay
+
+
+@simulated
+async def test_an_owner_who_slept_sweeps_no_dead_letters_that_another_has_not_told():
+    bench = Bench()
+    bench.define()
+    sleeper, other = bench.worker(told_bytes_max=0), bench.worker()
+    asleep, awake = await sleeper.mapped(), await other.mapped()
+    bench.accept("bad")
+    await other.take(awake)
+    other.script.plan(f"append {DEAD_LETTERS}", *[fails_before(LOG_FAILED)] * 100)
+    dying = asyncio.ensure_future(awake.cut_if_due(FAR_FUTURE_US))
+    await settled()
+    dying.cancel()
+    await sweeper(bench, sleeper, asleep).sweep()
+    await bench.worker().mapped()
+    assert bench.dead() == ["bad"]
 
 
 @pytest.mark.parametrize(("age_s", "left"), [(SWEPT_AFTER_S - 60, {"000/left"}), (SWEPT_AFTER_S + 60, set())])
