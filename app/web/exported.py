@@ -1,6 +1,6 @@
 """What may be asked of an export under every API that has exports: its files, its dead letters, a flush."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from aiohttp import web
 
@@ -12,6 +12,19 @@ from app.web.answers import answer_json, encode_dead_letter, encode_dead_letters
 from app.web.doors import Doors, Owned
 from app.web.errors import DeadLetterNotFound, Elsewhere, EventLost, FileNotFailed, FileNotFound
 from app.web.paging import page_of
+from app.web.views import Handler
+
+ExportOf = Callable[[Doors, web.Request], Awaitable[Export]]
+ExportAnswer = Callable[[Doors, web.Request, Export], Awaitable[web.Response]]
+
+
+def asked_of(export_of: ExportOf, answer: ExportAnswer) -> Handler:
+    """A handler that answers for the export that `export_of` finds, if it may be seen."""
+
+    async def handle(doors: Doors, request: web.Request) -> web.Response:
+        return await answer(doors, request, await export_of(doors, request))
+
+    return handle
 
 
 def here(room: Owned, export: Export) -> Export:
@@ -28,8 +41,9 @@ async def list_files(doors: Doors, request: web.Request, export: Export) -> web.
     return answer_json(200, encode_files(doors.files.page(here(doors.files, export), offset, limit)))
 
 
-async def retry_files(doors: Doors, export: Export) -> web.Response:
+async def retry_files(doors: Doors, request: web.Request, export: Export) -> web.Response:
     """Have all that failed tried again."""
+    del request
     return await _retried(doors, export, doors.files.failed(here(doors.files, export)))
 
 
@@ -58,8 +72,9 @@ async def _retried(doors: Doors, export: Export, files: Sequence[FileStatus]) ->
     return answer_json(202, encode_files(await doors.files.retry(export, files)))
 
 
-async def flush(doors: Doors, export: Export) -> web.Response:
+async def flush(doors: Doors, request: web.Request, export: Export) -> web.Response:
     """Have loaded what was accepted until now."""
+    del request
     requested_us = doors.clock.stamp()
     await doors.ingest.flush([export.uid])
     return answer_json(202, {"exportId": export.id, "requestedAt": iso_ms(requested_us)})
@@ -91,8 +106,9 @@ async def replay_dead_letter(doors: Doors, request: web.Request, export: Export)
     return answer_json(202, {"id": letter_id})
 
 
-async def replay_dead_letters(doors: Doors, export: Export) -> web.Response:
+async def replay_dead_letters(doors: Doors, request: web.Request, export: Export) -> web.Response:
     """Let all come again."""
+    del request
     return answer_json(202, {"deadLetters": await doors.dead_letters.replay(export)})
 
 
@@ -104,6 +120,7 @@ async def discard_dead_letter(doors: Doors, request: web.Request, export: Export
     return web.Response()
 
 
-async def discard_dead_letters(doors: Doors, export: Export) -> web.Response:
+async def discard_dead_letters(doors: Doors, request: web.Request, export: Export) -> web.Response:
     """Forget all."""
+    del request
     return answer_json(200, {"deadLetters": await doors.dead_letters.discard(export)})

@@ -2,15 +2,18 @@
 
 from aiohttp import web
 
+from app.model.export import Export
+from app.web import exported
 from app.web.answers import answer_json
-from app.web.buffer import credentials, dead_letters, exports, files, operations, receivers
+from app.web.buffer import credentials, exports, operations, receivers
+from app.web.buffer.access import export_of
 from app.web.buffer.documentation import DOCUMENTATION, documentation_of
 from app.web.buffer.errors import encode_error
 from app.web.buffer.import_event import import_event
 from app.web.buffer.tail import follow_tail
 from app.web.buffer.try_mapping import try_mapping
 from app.web.doors import Doors
-from app.web.views import Api, Route
+from app.web.views import Api, Handler, Route
 
 PREFIX = "/v1"
 CORS = {"Access-Control-Allow-Origin": "*"}
@@ -24,6 +27,15 @@ async def index(doors: Doors, request: web.Request) -> web.Response:
     """`GET /v1`."""
     del request
     return answer_json(200, {"api": "buffer", "documentation": doors.public_url + DOCUMENTATION})
+
+
+async def _export(doors: Doors, request: web.Request) -> Export:
+    _, export = await export_of(doors, request)
+    return export
+
+
+def _of_export(answer: exported.ExportAnswer) -> Handler:
+    return exported.asked_of(_export, answer)
 
 
 RECEIVERS = "/v1/receivers"
@@ -52,17 +64,17 @@ ROUTES = (
     Route("GET", EXPORT, exports.get_export, operations.GET_EXPORT),
     Route("PATCH", EXPORT, exports.update_export, operations.UPDATE_EXPORT),
     Route("DELETE", EXPORT, exports.delete_export, operations.DELETE_EXPORT),
-    Route("POST", f"{EXPORT}/flush", files.flush, operations.FLUSH),
-    Route("GET", f"{EXPORT}/files", files.list_files, operations.LIST_FILES),
-    Route("POST", f"{EXPORT}/files/retry", files.retry_files, operations.RETRY_FILES),
-    Route("POST", f"{EXPORT}/files/{{file_id}}/retry", files.retry_file, operations.RETRY_FILE),
-    Route("POST", f"{EXPORT}/files/{{file_id}}/split", files.split_file, operations.SPLIT_FILE),
-    Route("GET", LETTERS, dead_letters.list_dead_letters, operations.LIST_DEAD_LETTERS),
-    Route("DELETE", LETTERS, dead_letters.discard_dead_letters, operations.DISCARD_DEAD_LETTERS),
-    Route("POST", f"{LETTERS}/replay", dead_letters.replay_dead_letters, operations.REPLAY_DEAD_LETTERS),
-    Route("GET", LETTER, dead_letters.get_dead_letter, operations.GET_DEAD_LETTER),
-    Route("DELETE", LETTER, dead_letters.discard_dead_letter, operations.DISCARD_DEAD_LETTER),
-    Route("POST", f"{LETTER}/replay", dead_letters.replay_dead_letter, operations.REPLAY_DEAD_LETTER),
+    Route("POST", f"{EXPORT}/flush", _of_export(exported.flush), operations.FLUSH),
+    Route("GET", f"{EXPORT}/files", _of_export(exported.list_files), operations.LIST_FILES),
+    Route("POST", f"{EXPORT}/files/retry", _of_export(exported.retry_files), operations.RETRY_FILES),
+    Route("POST", f"{EXPORT}/files/{{file_id}}/retry", _of_export(exported.retry_file), operations.RETRY_FILE),
+    Route("POST", f"{EXPORT}/files/{{file_id}}/split", _of_export(exported.split_file), operations.SPLIT_FILE),
+    Route("GET", LETTERS, _of_export(exported.list_dead_letters), operations.LIST_DEAD_LETTERS),
+    Route("DELETE", LETTERS, _of_export(exported.discard_dead_letters), operations.DISCARD_DEAD_LETTERS),
+    Route("POST", f"{LETTERS}/replay", _of_export(exported.replay_dead_letters), operations.REPLAY_DEAD_LETTERS),
+    Route("GET", LETTER, _of_export(exported.get_dead_letter), operations.GET_DEAD_LETTER),
+    Route("DELETE", LETTER, _of_export(exported.discard_dead_letter), operations.DISCARD_DEAD_LETTER),
+    Route("POST", f"{LETTER}/replay", _of_export(exported.replay_dead_letter), operations.REPLAY_DEAD_LETTER),
     Route("GET", "/v1/tasks/{task_id:(?s:.+)}", receivers.get_task, operations.GET_TASK),
 )
 BUFFER = Api(PREFIX, (*ROUTES, *documentation_of(ROUTES)), encode_error, headers=CORS, preflight=PREFLIGHT)

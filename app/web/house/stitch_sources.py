@@ -4,9 +4,8 @@ from aiohttp import web
 
 from app.model.draft import ImportSourceDraft
 from app.model.import_source import ImportSource, ImportToken, Region, SourceState
+from app.model.receiver import Receiver
 from app.model.times import iso_ms
-from app.web import exported
-from app.web.answers import answer_json
 from app.web.doors import Doors
 from app.web.house.access import answer, authorize, decode
 from app.web.house.payloads import (
@@ -83,70 +82,9 @@ async def revoke_token(doors: Doors, request: web.Request) -> web.Response:
     return web.Response()
 
 
-async def get_ledger(doors: Doors, request: web.Request) -> web.Response:
-    """`GET /house/stitch-sources/{source}/ledger`."""
-    source = await _known(doors, request)
-    return answer_json(200, dict(await doors.ledger(source.receiver)))
-
-
-async def flush(doors: Doors, request: web.Request) -> web.Response:
-    """`POST /house/stitch-sources/{source}/flush`."""
-    source = await _known(doors, request)
-    return await exported.flush(doors, source.export)
-
-
-async def list_files(doors: Doors, request: web.Request) -> web.Response:
-    """`GET /house/stitch-sources/{source}/files`."""
-    source = await _known(doors, request)
-    return await exported.list_files(doors, request, source.export)
-
-
-async def retry_files(doors: Doors, request: web.Request) -> web.Response:
-    """`POST /house/stitch-sources/{source}/files/retry`."""
-    source = await _known(doors, request)
-    return await exported.retry_files(doors, source.export)
-
-
-async def retry_file(doors: Doors, request: web.Request) -> web.Response:
-    """`POST /house/stitch-sources/{source}/files/{fileId}/retry`."""
-    source = await _known(doors, request)
-    return await exported.retry_file(doors, request, source.export)
-
-
-async def list_dead_letters(doors: Doors, request: web.Request) -> web.Response:
-    """`GET /house/stitch-sources/{source}/dead-letters`."""
-    source = await _known(doors, request)
-    return await exported.list_dead_letters(doors, request, source.export)
-
-
-async def discard_dead_letters(doors: Doors, request: web.Request) -> web.Response:
-    """`DELETE /house/stitch-sources/{source}/dead-letters`."""
-    source = await _known(doors, request)
-    return await exported.discard_dead_letters(doors, source.export)
-
-
-async def replay_dead_letters(doors: Doors, request: web.Request) -> web.Response:
-    """`POST /house/stitch-sources/{source}/dead-letters/replay`."""
-    source = await _known(doors, request)
-    return await exported.replay_dead_letters(doors, source.export)
-
-
-async def get_dead_letter(doors: Doors, request: web.Request) -> web.Response:
-    """`GET /house/stitch-sources/{source}/dead-letters/{deadLetterId}`."""
-    source = await _known(doors, request)
-    return await exported.get_dead_letter(doors, request, source.export)
-
-
-async def discard_dead_letter(doors: Doors, request: web.Request) -> web.Response:
-    """`DELETE /house/stitch-sources/{source}/dead-letters/{deadLetterId}`."""
-    source = await _known(doors, request)
-    return await exported.discard_dead_letter(doors, request, source.export)
-
-
-async def replay_dead_letter(doors: Doors, request: web.Request) -> web.Response:
-    """`POST /house/stitch-sources/{source}/dead-letters/{deadLetterId}/replay`."""
-    source = await _known(doors, request)
-    return await exported.replay_dead_letter(doors, request, source.export)
+async def receiver_of(doors: Doors, request: web.Request) -> Receiver:
+    """What the source that the path names is to the core, if the operator asks. Raises as `_known`."""
+    return (await _known(doors, request)).receiver
 
 
 async def _known(doors: Doors, request: web.Request) -> ImportSource:
