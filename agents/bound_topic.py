@@ -9,7 +9,7 @@ from faust.types import TP
 
 from agents.mapped_partition import MappedPartition
 from agents.patience import PAUSE_FIRST_S, PAUSE_MAX_S
-from agents.refusals import Refusals
+from agents.refused_records import RefusedRecords
 from app import clock
 from app.errors import LogFailed
 from app.ingest import PACK_BYTES_MAX, Ingest
@@ -48,7 +48,7 @@ class CopyingRoom:
     receivers: Receivers
     ingest: Ingest
     body_bytes_max: int
-    refusals: Refusals
+    refused_records: RefusedRecords
     bindable: BindableTopics
     now_us: Callable[[], int] = clock.now_us
     reading: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(READS_AT_ONCE_MAX))
@@ -186,7 +186,7 @@ class BoundTopic:
         events, refused, end = self._events(receiver, run)
         lost = await self._lost(tp, reached.next, run.records[0].offset)
         copy = Copy(*self._key(number), reached.life, reached.next, end, lost=lost, refused=len(refused))
-        self._room.refusals.say(refused, {"topic": self.topic, "partition": number})
+        self._room.refused_records.say(refused, {"topic": self.topic, "partition": number})
         await self._append(events, [copy])
         self._reached[number] = copy.after
         return True

@@ -20,7 +20,7 @@ from agents.keep_definitions import DefinitionsKeeper
 from agents.partition_claims import PartitionClaims
 from agents.partition_cuts import PartitionCuts, StandingCut, letters_kept, slices_named
 from agents.patience import until_done
-from agents.refusals import Refusals
+from agents.refused_records import RefusedRecords
 from agents.routing import route
 from agents.worker import worker_fault
 from app import clock
@@ -69,7 +69,7 @@ class MappingRoom:
     crash: CrashPoints
     now_us: Callable[[], int] = clock.now_us
     tally: CutTally = field(default_factory=CutTally)
-    refusals: Refusals = field(default_factory=Refusals)
+    refused_records: RefusedRecords = field(default_factory=RefusedRecords)
     make_sure_of_staging: Callable[[], None] = lambda: None  # raises StagingFailed while staging is full
     told_bytes_max: int = TOLD_BYTES_MAX  # of dead letters that stay staged after they were told, of each partition
 
@@ -340,7 +340,7 @@ class MappedPartition:
             what = f"looking for receivers that partition {self.partition} names"
             await until_done(self._room.keeper.catch_up, what, LogFailed, where=self._where)
             reading = self._room.packs.read(records)
-        self._room.refusals.say(reading.refused, self._where)
+        self._room.refused_records.say(reading.refused, self._where)
         return reading
 
     async def _follow_definitions(self, position: int) -> bool:

@@ -24,7 +24,7 @@ from agents.loader import LoadingRoom
 from agents.map_events import Cutter, map_events
 from agents.mapped_partition import MappedPartition, MappingRoom, told_bytes_max
 from agents.patience import until_done
-from agents.refusals import Refusals
+from agents.refused_records import RefusedRecords
 from agents.trim_logs import Trimmer
 from agents.upload_files import upload_files
 from agents.worker import OwnedPartitions
@@ -114,7 +114,7 @@ class House(Service):
         receivers = receivers_loaded_within(settings.stitch_load_interval_s)
         self._keeper = DefinitionsKeeper(self.streams, self._log, receivers)
         self._packs = PackReader(receivers, body_bytes_max=settings.request_bytes_max)
-        self._refusals = Refusals()
+        self._refused_records = RefusedRecords()
         self._bindable = BindableTopics(settings.bindable_topics)
         self.definitions = Definitions(
             self._keeper,
@@ -249,7 +249,7 @@ class House(Service):
             packs=self._packs,
             crash=crash,
             tally=self._cut_tally,
-            refusals=self._refusals,
+            refused_records=self._refused_records,
             make_sure_of_staging=self._staging.make_sure_of_room,
             told_bytes_max=told_bytes_max(self.settings.staging_bytes_max, self.settings.partitions),
         )
@@ -328,7 +328,7 @@ class House(Service):
             receivers=self._keeper.receivers,
             ingest=self.ingest,
             body_bytes_max=self.settings.request_bytes_max,
-            refusals=self._refusals,
+            refused_records=self._refused_records,
             bindable=self._bindable,
         )
         return TopicCopier(self.streams, self._keeper.receivers, self._mapped, room)
@@ -368,7 +368,7 @@ class House(Service):
                 door=self._door_tally,
                 ingest=self.ingest,
                 cuts=self._cut_tally,
-                refused=self._refusals.counts,
+                refused=self._refused_records.counts,
                 bound=self._topic_copier.bound,
                 loads=self._load_tally,
                 templates=self._evaluator.tally,

@@ -9,11 +9,12 @@ from statistics import median
 
 import psycopg
 
-from app.destinations.base import Destination, Load, LoadSlice, Row
+from app.destinations.base import Destination, Load, LoadSlice
 from app.destinations.registry import open_destination
 from app.model.column import Column, ColumnType
 from app.model.export_token import ExportToken
 from app.model.mapping import Mapping, TableId
+from app.model.row import Row
 from app.slicing.csv import decode_rows, encode_rows
 from benchmarks.database import execute, scratch_database
 from benchmarks.environments import asked, environment

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from confluent_kafka import Producer
@@ -70,7 +71,11 @@ def run(*, quick: bool) -> list[Row]:
 
 def _measured(address: str, server: Server, count: int, turns: int) -> list[tuple[Reading, Reading]]:
     server.start()  # declares the topics
-    conditions = {"count": 10_000_000, "size": "50MB", "time": "24h"}  # hardly anything is loaded meanwhile
+    conditions: dict[str, Any] = {
+        "count": 10_000_000,
+        "size": "50MB",
+        "time": "24h",
+    }  # hardly anything is loaded meanwhile
     server.create_receiver(RECEIVER, [export("everything", STATIC_COLUMNS, **conditions)])
     server.stop()
     found = []
@@ -97,7 +102,10 @@ def _consumer(address: str) -> AIOKafkaConsumer:
 def _produce(address: str, count: int) -> None:
     """Spread over the partitions, as many records to a batch as fit."""
     producer = Producer({"bootstrap.servers": address, "acks": "all", "linger.ms": 20})
-    headers = [("receiver", f"1/{RECEIVER}".encode()), ("User-Agent", b"Shop-Hooks/2.1")]
+    headers: list[tuple[str, str | bytes | None]] = [
+        ("receiver", f"1/{RECEIVER}".encode()),
+        ("User-Agent", b"Shop-Hooks/2.1"),
+    ]
     for number in range(count):
         if number % PRODUCED_AT_ONCE == 0:
             producer.flush(TIMEOUT_S)

@@ -53,7 +53,7 @@ def _everything() -> dict[str, Any]:
 def _orders() -> dict[str, Any]:
     """What has neither an order nor a page is no row of it: it becomes a dead letter."""
     summary = "Body('event') + ' by ' + Body('order.customer', 'a visitor') + ' at ' + Ip()"
-    columns = [
+    columns: list[dict[str, Any]] = [
         {"type": "id", "name": "id"},
         {"type": "datetime", "name": "at"},
         {"type": "path", "name": "event", "path": "event", "rawString": True},

@@ -70,7 +70,7 @@ def _until_loaded(server: Server, events: int) -> float:
         peak = max(peak, _rss_mib(server.pid))
         server.post(f"{server.url}/v1/receivers/memory/exports/everything/flush", "application/json", b"")
         time.sleep(LOOK_EVERY_S)
-        filled = server.ledger("memory")["exports"][0]["loaded"]
+        filled = int(server.ledger("memory")["exports"][0]["loaded"])
         return filled >= events
 
     wait_until(all_loaded, "everything to be loaded", RETURN_TIMEOUT_S)

@@ -93,7 +93,7 @@ def run(*, quick: bool) -> list[Row]:
                 server.until_ready()
             paths = _create(cluster.servers[0])
             usual = asyncio.run(_longest_s(cluster, paths, lambda: None))
-            taken = {what: [] for what in AIMS_S}
+            taken: dict[str, list[float]] = {what: [] for what in AIMS_S}
             for _ in range(turns):
                 for what, seconds in _events(cluster, paths):
                     taken[what].append(seconds)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from benchmarks import load
 from benchmarks.database import execute, scratch_database
@@ -141,5 +141,5 @@ def _started(stack: contextlib.ExitStack, server: Server) -> Server:
 
 
 def _receiver(server: Server) -> str:
-    conditions = {"count": ROWS_PER_FILE, "size": "50MB", "time": "30s"}
+    conditions: dict[str, Any] = {"count": ROWS_PER_FILE, "size": "50MB", "time": "30s"}
     return server.create_receiver("visible", [export("visible", STATIC_COLUMNS, **conditions)])

@@ -9,7 +9,7 @@ import pytest
 from faust.types import TP
 
 from agents.bound_topic import AHEAD_MESSAGES_MAX, LOOK_AROUND_EVERY_S, BoundTopic, CopyingRoom
-from agents.refusals import Refusals
+from agents.refused_records import RefusedRecords
 from app.definitions import Definitions
 from app.errors import DefinitionRefused, LogFailed
 from app.model.bindable import BindableTopics
@@ -108,7 +108,7 @@ class Stage:
             receivers=worker.keeper.receivers,
             ingest=worker.keeping.ingest,
             body_bytes_max=BODY_BYTES_MAX,
-            refusals=Refusals(),
+            refused_records=RefusedRecords(),
             bindable=BindableTopics("*"),
             now_us=lambda: NOW_US,
         )

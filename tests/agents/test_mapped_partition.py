@@ -1008,7 +1008,7 @@ async def test_what_becomes_no_event_holds_nothing_up_and_is_counted_where_its_r
     await cut(mapped)
     assert bench.rows(bench.announced()[0]) == ["1"]
     assert bench.cuts()[-1].receivers == {"r": ReceiverCounts(accepted=1, refused=2)}
-    assert worker.mapping.refusals.counts == {"tombstone": 1, "tooLarge": 1, "unknownReceiver": 1}
+    assert worker.mapping.refused_records.counts == {"tombstone": 1, "tooLarge": 1, "unknownReceiver": 1}
 
 
 @simulated

@@ -83,7 +83,7 @@ async def sources(worker: Worker) -> Sources:
         door=DoorTally(),
         ingest=ingest,
         cuts=worker.mapping.tally,
-        refused=worker.mapping.refusals.counts,
+        refused=worker.mapping.refused_records.counts,
         bound=dict,
         loads=worker.loading.tally,
         templates=TemplateTally(),

@@ -12,7 +12,7 @@ logger = logging.getLogger(__name__)
 SAY_EVERY_S = 10.0
 
 
-class Refusals:
+class RefusedRecords:
     """Of one worker. A record that is read again is counted again."""
 
     def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
