@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 from agents.keep_dead_letters import DeadLetterPartition
+from agents.keep_definitions import DefinitionsKeeper
 from agents.worker import OwnedPartitions
 from app.clock import now_us
 from app.model.dead_letter import DeadLetter
@@ -13,7 +14,6 @@ from app.model.letter_record import DiscardLetters, LetterCommand, ReplayLetters
 from app.streams import DEAD_LETTERS, Streams
 from app.transports.log import Log, NewRecord
 from tables.dead_letters import DeadLettersView
-from tables.receivers import Receivers
 
 
 class DeadLetters:
@@ -26,12 +26,12 @@ class DeadLetters:
         self,
         streams: Streams,
         log: Callable[[], Log],
-        receivers: Receivers,
+        keeper: DefinitionsKeeper,
         owned: OwnedPartitions[DeadLetterPartition],
     ) -> None:
         self._streams = streams
         self._log = log
-        self._receivers = receivers
+        self._keeper = keeper
         self._owned = owned
         self._others: dict[int, DeadLettersView] = {}
         self._asking: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -47,8 +47,13 @@ class DeadLetters:
         return await view.find(export.uid, letter_id)
 
     async def replay(self, export: Export, letter_id: str | None = None) -> int:
-        """Let one letter, or all that are there, come again under the present definitions; how many."""
-        return await self._ask(export, ReplayLetters(export.uid, letter_id, self._receivers.revision, now_us()))
+        """Let one letter, or all that are there, come again under the present definitions; how many.
+
+        The definitions are read to their end: who has mended the mapping, perhaps at another worker, means the new one.
+        """
+        await self._keeper.catch_up()
+        revision = self._keeper.receivers.revision
+        return await self._ask(export, ReplayLetters(export.uid, letter_id, revision, now_us()))
 
     async def discard(self, export: Export, letter_id: str | None = None) -> int:
         """Forget one letter, or all that are there; how many."""
@@ -79,6 +84,6 @@ class DeadLetters:
             self._others.pop(partition, None)
             return owned.view
         if partition not in self._others:
-            deleted = self._receivers.deleted
+            deleted = self._keeper.receivers.deleted
             self._others[partition] = DeadLettersView(self._log, partition, lambda uid: uid in deleted)
         return self._others[partition]

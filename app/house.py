@@ -342,7 +342,7 @@ class House(Service):
             waiting_for=self.waiting_for,
             files=Files(self.streams, self._log, self._files_table, self._buffers_table),
             forwarder=self._forwarder,
-            dead_letters=DeadLetters(self.streams, self._log, self._keeper.receivers, self._dead),
+            dead_letters=DeadLetters(self.streams, self._log, self._keeper, self._dead),
             ledger=self._sum_ledger,
             check_template=self._check_template,
             map_sample=self._map_sample,

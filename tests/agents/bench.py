@@ -185,7 +185,7 @@ class Worker:
             free_bytes=lambda: 1 << 40,
         )
         self.kept: dict[int, DeadLetterPartition] = {}
-        self.dead_letters = DeadLetters(self.streams, lambda: self.log, self.keeper.receivers, self)  # type: ignore[arg-type]
+        self.dead_letters = DeadLetters(self.streams, lambda: self.log, self.keeper, self)  # type: ignore[arg-type]
         self.keeping = KeepingRoom(
             self.streams, lambda: self.log, self.keeper.receivers, ingest, lambda: self.accepting, crash
         )

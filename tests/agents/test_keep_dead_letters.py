@@ -6,8 +6,9 @@ from faust.types import TP
 from agents import keep_dead_letters
 from app import ingest
 from app.errors import LogFailed, LogFull
-from app.model.change import DeleteExport
+from app.model.change import DeleteExport, UpdateExport
 from app.model.dead_letter import DeadLetter
+from app.model.draft import ExportChange
 from app.model.event import decode_pack
 from app.model.letter_record import (
     DiscardLetters,
@@ -17,13 +18,15 @@ from app.model.letter_record import (
     ReplayLetters,
     decode_letter_record,
 )
-from app.streams import DEAD_LETTERS, EVENTS
+from app.model.task import TaskType
+from app.streams import DEAD_LETTERS, DEFINITIONS, EVENTS
 from tests.agents.bench import Bench, Worker, settled
 from tests.fakes import LOG_FAILED, Act, an_event, an_export, fails_after, fails_before
 from tests.sim_loop import simulated
 
 ALL = ReplayLetters("x", None, revision=0, asked_us=77)
 LETTERS_TP = TP(DEAD_LETTERS, 0)
+DEFINITIONS_TP = TP(DEFINITIONS, 0)
 
 
 def a_letter(offset: int, body: str = "") -> DeadLetter:
@@ -69,6 +72,24 @@ async def test_letters_come_again_as_events_for_their_export():
     await settled()
     assert bench.replayed() == [a_letter(offset).again(asked_us=77) for offset in range(3)]
     assert there(letters) == 0
+
+
+@simulated
+async def test_a_door_that_has_not_heard_of_a_mended_mapping_lets_letters_come_again_under_it():
+    bench = with_letters(1)
+    worker = bench.worker()
+    await worker.keeper.catch_up()
+    await worker.stop_keeping()
+    bench.work(UpdateExport("r", "x", ExportChange(count=7)), TaskType.EXPORT_UPDATE)
+    mended = bench.store.partitions[DEFINITIONS_TP].end
+    await worker.letters()
+    asking = asyncio.ensure_future(worker.dead_letters.replay(an_export("x")))
+    await settled()
+    assert worker.keeper.receivers.revision < mended
+    worker.keep_again()
+    assert await asking == 1
+    (command,) = records(bench, ReplayLetters)
+    assert command.revision == mended
 
 
 @simulated

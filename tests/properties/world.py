@@ -202,7 +202,7 @@ class Worker:
             free_bytes=lambda: 1 << 50,
         )
         self.keeping = KeepingRoom(streams, lambda: self.log, self.keeper.receivers, ingest, world.accepting, crash)
-        self.letters = DeadLetters(streams, lambda: self.log, self.keeper.receivers, self)  # type: ignore[arg-type]
+        self.letters = DeadLetters(streams, lambda: self.log, self.keeper, self)  # type: ignore[arg-type]
         self.streams = streams
 
     def opened(self) -> list[tuple[int, DeadLetterPartition]]:
