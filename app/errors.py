@@ -13,6 +13,8 @@ ForebayError
 ├── DocumentRefused         a document cannot be loaded: it goes to the rejected ones, and others load
 ├── MappingFailed           an event does not fit an export's mapping: it becomes a dead letter
 ├── DefinitionRefused       a change of the definitions breaks a rule; says which
+├── CompletionTokenMalformed  a completion token is none
+├── CompletionTokenOutdated   a completion token's rows were cleared, or its log is gone
 ├── ClaimsFailed            the index of claims cannot be used: make it again from the log
 └── StagingFailed           a staged file could not be written or read; staging may work later
     ├── StagingAway         an object store does not answer, or is in trouble
@@ -77,6 +79,14 @@ class MappingFailed(ForebayError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason[:REASON_CHARACTERS_MAX])
+
+
+class CompletionTokenMalformed(ForebayError):
+    """A text is no completion token; says why."""
+
+
+class CompletionTokenOutdated(ForebayError):
+    """What a completion token stands for can never be complete: it was cleared, or is not in the log any more."""
 
 
 class ClaimsFailed(ForebayError):

@@ -56,6 +56,15 @@ class RefusedRow(msgspec.Struct, frozen=True):
     content: str
 
 
+class Held(msgspec.Struct, frozen=True):
+    """What waits in the destination for the commit of a transaction: all of an export from the slice at `begin` on."""
+
+    export: str
+    log_id: str
+    partition: int
+    begin: int
+
+
 class LoadSlice(msgspec.Struct, frozen=True):
     """One slice to load: its place in the chain (see `app.model.slice.Slice`) and its rows.
 
