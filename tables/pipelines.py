@@ -9,9 +9,13 @@ from app.model.change import (
     ClearPipeline,
     CreatePipeline,
     DeletePipeline,
+    DismissError,
     MovePipeline,
     PipelineChange,
+    PipelineCleared,
     PipelineFailed,
+    PipelineStarted,
+    StartPipeline,
     TransactPipeline,
     UpdatePipeline,
 )
@@ -59,30 +63,51 @@ class Pipelines:
         """By name."""
         return sorted(self._by_uid.values(), key=lambda pipeline: pipeline.name)
 
+    def unfinished(self) -> list[Pipeline]:
+        """Those whose tables are to be prepared or dropped."""
+        return [
+            pipeline
+            for pipeline in self._by_uid.values()
+            if pipeline.state is PipelineState.PROVISIONING or pipeline.clearing is not None
+        ]
+
     def apply(self, change: PipelineChange) -> Pipeline:
         """Take a change; the pipeline as it is then, or was if it is gone.
 
         Raises DefinitionRefused if it breaks a rule.
         """
+        if isinstance(change, DeletePipeline):
+            return self._delete(change)
+        before, after = self._by_uid.get(change.uid), self._changed(change)
+        if after != before:
+            after = msgspec.structs.replace(after, refresh_version=after.refresh_version + 1)
+            self._by_uid[after.uid] = after
+            self._uids[after.name.lower()] = after.uid
+        return after
+
+    def _changed(self, change: PipelineChange) -> Pipeline:  # noqa: C901 -- a list of all changes
         match change:
             case CreatePipeline():
-                pipeline = self._create(change)
+                after = self._create(change)
             case UpdatePipeline():
-                pipeline = self._update(change)
-            case MovePipeline():
-                pipeline = self._move(change)
-            case TransactPipeline():
-                pipeline = self._transact(change)
-            case ClearPipeline():
-                pipeline = self._clear(change)
+                after = self._update(change)
+            case StartPipeline():
+                after = self._start(change)
+            case PipelineStarted():
+                after = self._started(change)
             case PipelineFailed():
-                pipeline = msgspec.structs.replace(self._known(change.uid), deployment_error=change.error)
-            case DeletePipeline():
-                return self._delete(change)
-        pipeline = msgspec.structs.replace(pipeline, refresh_version=pipeline.refresh_version + 1)
-        self._by_uid[pipeline.uid] = pipeline
-        self._uids[pipeline.name.lower()] = pipeline.uid
-        return pipeline
+                after = self._failed(change)
+            case MovePipeline():
+                after = self._move(change)
+            case TransactPipeline():
+                after = self._transact(change)
+            case ClearPipeline():
+                after = self._clear(change)
+            case PipelineCleared():
+                after = self._cleared(change)
+            case DismissError():
+                after = self._dismiss(change)
+        return after
 
     def check_name(self, name: str) -> None:
         """Raises DefinitionRefused if no pipeline may have it, for there is one."""
@@ -111,8 +136,9 @@ class Pipelines:
         )
 
     def _update(self, change: UpdatePipeline) -> Pipeline:
-        before = self._stopped(change.uid, "pipelineNotStopped", "Pipeline can only be updated while stopped")
-        after = before
+        before = after = self._known(change.uid)
+        if any(given is not None for given in (change.name, change.program, change.runtime_config)):
+            _require_stopped(before, "pipelineUpdateWhileDeployed", "Pipeline can only be updated while stopped")
         if change.program is not None and change.program != before.program:
             after = msgspec.structs.replace(after, program=_next_program(before, change.program))
         given = {
@@ -127,59 +153,80 @@ class Pipelines:
 
     def _renamed(self, pipeline: Pipeline, name: str, change: UpdatePipeline) -> Pipeline:
         if pipeline.storage is not StorageState.CLEARED:
-            message = "The name can only be changed while the storage is cleared: stop the pipeline and clear it first"
-            raise DefinitionRefused("pipelineNotCleared", message)
+            message = "The name can only be changed while the storage is cleared: clear the pipeline first"
+            raise DefinitionRefused("pipelineNameHasStorage", message)
         if name.lower() != pipeline.name.lower():
             self.check_name(name)
         del self._uids[pipeline.name.lower()]
         receiver = implicit_receiver(pipeline.uid, pipeline.export.uid, name, CONDITIONS, change.token_id, change.at_us)
         return msgspec.structs.replace(pipeline, name=name, receiver=receiver)
 
-    def _move(self, change: MovePipeline) -> Pipeline:
+    def _start(self, change: StartPipeline) -> Pipeline:
         pipeline = self._known(change.uid)
-        if pipeline.state is PipelineState.STOPPED and change.to is not PipelineState.STOPPED:
-            pipeline = self._started(pipeline, change)
-        elif pipeline.state is change.to:
+        if pipeline.state is not PipelineState.STOPPED:
+            if pipeline.deployment_initial is not change.initial:
+                message = "The pipeline was started to be in another state: pause or resume it, or stop it first"
+                raise DefinitionRefused("pipelineStartedOtherwise", message)
             return pipeline
-        return msgspec.structs.replace(pipeline, state=change.to, state_since_us=change.at_us)
-
-    def _started(self, pipeline: Pipeline, change: MovePipeline) -> Pipeline:
-        if change.deployment_id is None:
-            raise DefinitionRefused("pipelineStopped", "The pipeline is stopped: start it first")
         if pipeline.program.status is not ProgramStatus.SUCCESS:
             raise DefinitionRefused("programNotCompiled", "The program has errors: mend it first")
-        receiver = pipeline.receiver
-        if pipeline.export.mapping.relations != pipeline.program.relations:
-            export = self._with_relations(pipeline, change)
-            receiver = msgspec.structs.replace(receiver, exports=(export,))
+        if pipeline.storage is StorageState.CLEARING:
+            raise DefinitionRefused("pipelineClearing", "The storage is being cleared: wait until it is")
+        self._check_mappings(pipeline)
         return msgspec.structs.replace(
             pipeline,
-            receiver=receiver,
+            state=PipelineState.PROVISIONING,
+            state_since_us=change.at_us,
             storage=StorageState.IN_USE,
             deployment_id=change.deployment_id,
-            deployment_initial=change.to,
+            deployment_initial=change.initial,
             deployment_error=None,
-            transaction=None,
         )
 
-    def _with_relations(self, pipeline: Pipeline, change: MovePipeline) -> Export:
+    def _check_mappings(self, pipeline: Pipeline) -> None:
         export = pipeline.export
-        if export.mapping_number >= self.mappings_max:
+        if export.mapping.relations != pipeline.program.relations and export.mapping_number >= self.mappings_max:
             message = (
                 f"The program has changed {self.mappings_max} times since the last clear: clear the pipeline first"
             )
-            raise DefinitionRefused("pipelineNotCleared", message)
+            raise DefinitionRefused("programChangedTooOften", message)
+
+    def _started(self, change: PipelineStarted) -> Pipeline:
+        pipeline = self._known(change.uid)
+        if not _stands(pipeline, change.deployment_id):
+            return pipeline
+        receiver = pipeline.receiver
+        if pipeline.export.mapping.relations != pipeline.program.relations:
+            receiver = msgspec.structs.replace(receiver, exports=(_with_relations(pipeline, change),))
         return msgspec.structs.replace(
-            export,
-            mapping=changeset_mapping(pipeline.schema, pipeline.program.relations),
-            mapping_number=export.mapping_number + 1,
-            token=pipeline_token(pipeline.name, change.token_id, change.at_us),
+            pipeline,
+            receiver=receiver,
+            state=pipeline.deployment_initial,
+            state_since_us=change.at_us,
+            transaction=None,
         )
+
+    def _failed(self, change: PipelineFailed) -> Pipeline:
+        pipeline = self._known(change.uid)
+        if not _stands(pipeline, change.deployment_id):
+            return pipeline
+        return msgspec.structs.replace(
+            pipeline, state=PipelineState.STOPPED, state_since_us=change.at_us, deployment_error=change.error
+        )
+
+    def _move(self, change: MovePipeline) -> Pipeline:
+        pipeline = self._known(change.uid)
+        if change.to is not PipelineState.STOPPED and not pipeline.deployed:
+            message = f"The pipeline is {pipeline.state.value.lower()}: only one that is running or paused can be moved"
+            raise DefinitionRefused("pipelineNotDeployed", message)
+        if pipeline.state is change.to:
+            return pipeline
+        return msgspec.structs.replace(pipeline, state=change.to, state_since_us=change.at_us)
 
     def _transact(self, change: TransactPipeline) -> Pipeline:
         pipeline = self._known(change.uid)
-        if pipeline.state is PipelineState.STOPPED:
-            raise DefinitionRefused("pipelineStopped", "The pipeline is stopped: start it first")
+        if not pipeline.deployed:
+            raise DefinitionRefused("pipelineNotDeployed", "The pipeline is not deployed: start it first")
         if not change.opens:
             return msgspec.structs.replace(pipeline, transaction=None)
         if pipeline.transaction is not None:
@@ -188,17 +235,37 @@ class Pipelines:
         return msgspec.structs.replace(pipeline, transaction=number, transactions=number)
 
     def _clear(self, change: ClearPipeline) -> Pipeline:
-        pipeline = self._stopped(change.uid, "pipelineNotStopped", "Storage can only be cleared while stopped")
+        pipeline = self._known(change.uid)
+        _require_stopped(pipeline, "pipelineClearWhileDeployed", "Storage can only be cleared while stopped")
+        if pipeline.storage is not StorageState.IN_USE:
+            return pipeline
         receiver = implicit_receiver(
             pipeline.uid, change.export_uid, pipeline.name, CONDITIONS, change.token_id, change.at_us
         )
         return msgspec.structs.replace(
-            pipeline, receiver=receiver, storage=StorageState.CLEARED, transaction=None, deployment_error=None
+            pipeline,
+            receiver=receiver,
+            storage=StorageState.CLEARING,
+            clearing=pipeline.export.uid,
+            transaction=None,
         )
 
+    def _cleared(self, change: PipelineCleared) -> Pipeline:
+        pipeline = self._known(change.uid)
+        if pipeline.clearing != change.export_uid:
+            return pipeline
+        return msgspec.structs.replace(pipeline, storage=StorageState.CLEARED, clearing=None)
+
+    def _dismiss(self, change: DismissError) -> Pipeline:
+        pipeline = self._known(change.uid)
+        if pipeline.deployment_error is None:
+            return pipeline
+        return msgspec.structs.replace(pipeline, deployment_error=None)
+
     def _delete(self, change: DeletePipeline) -> Pipeline:
+        pipeline = self._known(change.uid)
         message = "Pipeline can only be deleted while stopped: stop it first"
-        pipeline = self._stopped(change.uid, "pipelineNotStopped", message)
+        _require_stopped(pipeline, "pipelineDeleteWhileDeployed", message)
         if pipeline.storage is not StorageState.CLEARED:
             message = "Pipeline can only be deleted while its storage is cleared: clear it first"
             raise DefinitionRefused("pipelineNotCleared", message)
@@ -211,11 +278,24 @@ class Pipelines:
             raise DefinitionRefused("pipelineNotFound", "The pipeline was deleted")
         return pipeline
 
-    def _stopped(self, uid: str, rule: str, message: str) -> Pipeline:
-        pipeline = self._known(uid)
-        if pipeline.state is not PipelineState.STOPPED:
-            raise DefinitionRefused(rule, message)
-        return pipeline
+
+def _require_stopped(pipeline: Pipeline, rule: str, message: str) -> None:
+    if pipeline.state is not PipelineState.STOPPED:
+        raise DefinitionRefused(rule, message)
+
+
+def _stands(pipeline: Pipeline, deployment_id: str) -> bool:
+    """Whether this start is what the pipeline waits for."""
+    return pipeline.state is PipelineState.PROVISIONING and pipeline.deployment_id == deployment_id
+
+
+def _with_relations(pipeline: Pipeline, change: PipelineStarted) -> Export:
+    return msgspec.structs.replace(
+        pipeline.export,
+        mapping=changeset_mapping(pipeline.schema, pipeline.program.relations),
+        mapping_number=pipeline.export.mapping_number + 1,
+        token=pipeline_token(pipeline.name, change.token_id, change.at_us),
+    )
 
 
 def _next_program(pipeline: Pipeline, program: Program) -> Program:
@@ -224,5 +304,5 @@ def _next_program(pipeline: Pipeline, program: Program) -> Program:
         why = why_incompatible(pipeline.export.mapping.relations, program.relations)
         if why is not None:
             message = f"The program does not fit the tables that there are: {why}. Clear the pipeline first"
-            raise DefinitionRefused("pipelineNotCleared", message)
+            raise DefinitionRefused("programIncompatible", message)
     return msgspec.structs.replace(program, version=pipeline.program.version + 1)

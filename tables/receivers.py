@@ -20,15 +20,19 @@ from app.model.change import (
     DeleteExport,
     DeletePipeline,
     DeleteReceiver,
+    DismissError,
     FinishTask,
     ImportChange,
     MovePipeline,
     PipelineChange,
+    PipelineCleared,
     PipelineFailed,
+    PipelineStarted,
     RefreshTokens,
     RevokeImportToken,
     RevokeToken,
     RotateSecret,
+    StartPipeline,
     StartTask,
     TaskWork,
     TransactPipeline,
@@ -174,10 +178,14 @@ class Receivers:
             case (
                 CreatePipeline()
                 | UpdatePipeline()
+                | StartPipeline()
+                | PipelineStarted()
+                | PipelineFailed()
                 | MovePipeline()
                 | TransactPipeline()
                 | ClearPipeline()
-                | PipelineFailed()
+                | PipelineCleared()
+                | DismissError()
                 | DeletePipeline()
             ):
                 self._change_pipeline(change)

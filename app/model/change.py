@@ -191,14 +191,33 @@ class UpdatePipeline(msgspec.Struct, frozen=True, tag="update-pipeline", omit_de
     runtime_config: str | None = None
 
 
-class MovePipeline(msgspec.Struct, frozen=True, tag="move-pipeline", omit_defaults=True):
-    """Start it (its tables are prepared, `token_id` is for a mapping that has them), pause, resume or stop it."""
+class StartPipeline(msgspec.Struct, frozen=True, tag="start-pipeline"):
+    """Somebody asked to start it: its tables are to be prepared."""
+
+    uid: str
+    initial: PipelineState
+    at_us: int
+    deployment_id: str
+
+
+class PipelineStarted(msgspec.Struct, frozen=True, tag="pipeline-started"):
+    """The tables of this start are prepared; `token_id` is for a mapping that has them.
+
+    Nothing, if the start does not stand any more.
+    """
+
+    uid: str
+    deployment_id: str
+    at_us: int
+    token_id: str
+
+
+class MovePipeline(msgspec.Struct, frozen=True, tag="move-pipeline"):
+    """Pause, resume or stop it."""
 
     uid: str
     to: PipelineState
     at_us: int
-    token_id: str = ""
-    deployment_id: str | None = None
 
 
 class TransactPipeline(msgspec.Struct, frozen=True, tag="transact-pipeline"):
@@ -209,7 +228,7 @@ class TransactPipeline(msgspec.Struct, frozen=True, tag="transact-pipeline"):
 
 
 class ClearPipeline(msgspec.Struct, frozen=True, tag="clear-pipeline"):
-    """What was pushed until now is for no table any more; the pipeline has another export."""
+    """What was pushed until now is for no table any more: they are to be dropped. The pipeline has another export."""
 
     uid: str
     export_uid: str
@@ -217,11 +236,26 @@ class ClearPipeline(msgspec.Struct, frozen=True, tag="clear-pipeline"):
     at_us: int
 
 
-class PipelineFailed(msgspec.Struct, frozen=True, tag="pipeline-failed"):
-    """Its last start failed, and why; None: somebody has read it."""
+class PipelineCleared(msgspec.Struct, frozen=True, tag="pipeline-cleared"):
+    """The tables that this export had are dropped."""
 
     uid: str
-    error: str | None
+    export_uid: str
+
+
+class PipelineFailed(msgspec.Struct, frozen=True, tag="pipeline-failed"):
+    """This start failed, and why. Nothing, if it does not stand any more."""
+
+    uid: str
+    deployment_id: str
+    at_us: int
+    error: str
+
+
+class DismissError(msgspec.Struct, frozen=True, tag="dismiss-pipeline-error"):
+    """Somebody has read why its last start failed."""
+
+    uid: str
 
 
 class DeletePipeline(msgspec.Struct, frozen=True, tag="delete-pipeline"):
@@ -231,7 +265,17 @@ class DeletePipeline(msgspec.Struct, frozen=True, tag="delete-pipeline"):
 
 
 PipelineChange = (
-    CreatePipeline | UpdatePipeline | MovePipeline | TransactPipeline | ClearPipeline | PipelineFailed | DeletePipeline
+    CreatePipeline
+    | UpdatePipeline
+    | StartPipeline
+    | PipelineStarted
+    | PipelineFailed
+    | MovePipeline
+    | TransactPipeline
+    | ClearPipeline
+    | PipelineCleared
+    | DismissError
+    | DeletePipeline
 )
 ImportChange = CreateImportSource | UpdateImportSource | AddImportToken | RevokeImportToken
 Change = (
@@ -250,10 +294,14 @@ Change = (
     | RevokeImportToken
     | CreatePipeline
     | UpdatePipeline
+    | StartPipeline
+    | PipelineStarted
+    | PipelineFailed
     | MovePipeline
     | TransactPipeline
     | ClearPipeline
-    | PipelineFailed
+    | PipelineCleared
+    | DismissError
     | DeletePipeline
 )
 

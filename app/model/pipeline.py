@@ -69,6 +69,7 @@ class PipelineState(StrEnum):
     """Whether changes are taken. Those that were accepted are loaded in every state."""
 
     STOPPED = "Stopped"
+    PROVISIONING = "Provisioning"  # not yet: its tables are being prepared
     PAUSED = "Paused"  # only with force
     RUNNING = "Running"
 
@@ -78,14 +79,17 @@ class StorageState(StrEnum):
 
     CLEARED = "Cleared"
     IN_USE = "InUse"
+    CLEARING = "Clearing"  # they are being dropped
 
 
 class Pipeline(msgspec.Struct, frozen=True):
     """`uid` is given at creation and never again. `name` is that of its schema, too: it stays while there are tables.
 
     `receiver` is what it is to the core, with one export; after a clear the export is another one. The export's mapping
-    has the relations that the destination has. `transaction` is the number of the open one, or of one that a stop has
-    ended and that is committed by the next start. `runtime_config` is JSON that is kept, and does nothing.
+    has the relations that the destination has. `clearing` is the export (uid) whose tables are being dropped.
+    `deployment_initial` is where the last start was to lead. `transaction` is the number of the open one, or of one
+    that a stop has ended and that is committed by the next start. `runtime_config` is JSON that is kept, and does
+    nothing.
     """
 
     uid: str
@@ -102,10 +106,16 @@ class Pipeline(msgspec.Struct, frozen=True):
     state_since_us: int = 0
     storage: StorageState = StorageState.CLEARED
     deployment_id: str | None = None
-    deployment_initial: PipelineState | None = None
+    deployment_initial: PipelineState = PipelineState.RUNNING
     deployment_error: str | None = None
     transaction: int | None = None
     transactions: int = 0  # that there ever were
+    clearing: str | None = None
+
+    @property
+    def deployed(self) -> bool:
+        """Whether its tables are there, and changes are taken, be it with force only."""
+        return self.state in {PipelineState.PAUSED, PipelineState.RUNNING}
 
     @property
     def export(self) -> Export:

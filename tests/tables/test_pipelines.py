@@ -5,7 +5,12 @@ from app.model.change import (
     ClearPipeline,
     CreatePipeline,
     DeletePipeline,
+    DismissError,
     MovePipeline,
+    PipelineCleared,
+    PipelineFailed,
+    PipelineStarted,
+    StartPipeline,
     TransactPipeline,
     UpdatePipeline,
 )
@@ -35,8 +40,17 @@ class Log:
     def apply(self, change) -> None:
         self.receivers.apply(self.receivers.revision, change)
 
-    def move(self, to: PipelineState, deployment_id: str | None = None) -> None:
-        self.apply(MovePipeline("p1", to, 2, "k2", deployment_id))
+    def start(self, initial: PipelineState, deployment_id: str) -> None:
+        self.apply(StartPipeline("p1", initial, 2, deployment_id))
+        self.apply(PipelineStarted("p1", deployment_id, 3, "k2"))
+
+    def stop(self) -> None:
+        self.apply(MovePipeline("p1", PipelineState.STOPPED, 4))
+
+    def clear(self, export_uid: str) -> None:
+        cleared = self.pipeline.export.uid
+        self.apply(ClearPipeline("p1", export_uid, "k3", 4))
+        self.apply(PipelineCleared("p1", cleared))
 
     @property
     def pipeline(self) -> Pipeline:
@@ -56,27 +70,27 @@ def refused(log: Log, change) -> str:
 def test_a_start_gives_the_export_a_mapping_with_the_programs_tables_and_a_stop_keeps_it():
     log = Log()
     assert log.pipeline.export.mapping.relations == ()
-    log.move(PipelineState.RUNNING, "d1")
+    log.start(PipelineState.RUNNING, "d1")
     assert log.pipeline.export.mapping.relations == ONE.relations
     assert (log.pipeline.export.mapping_number, log.pipeline.storage) == (2, StorageState.IN_USE)
     assert log.receivers.by_uid["p1"].keyed
     assert log.receivers.mapping("x1", 2) == log.pipeline.export.mapping
-    log.move(PipelineState.STOPPED)
-    log.move(PipelineState.PAUSED, "d2")
+    log.stop()
+    log.start(PipelineState.PAUSED, "d2")
     assert (log.pipeline.export.mapping_number, log.pipeline.state) == (2, PipelineState.PAUSED)
 
 
 def test_a_program_may_grow_while_there_are_rows_and_be_any_other_after_a_clear():
     log = Log()
-    log.move(PipelineState.RUNNING, "d1")
-    assert refused(log, UpdatePipeline("p1", 3, program=TWO)) == "pipelineNotStopped"
-    log.move(PipelineState.STOPPED)
+    log.start(PipelineState.RUNNING, "d1")
+    assert refused(log, UpdatePipeline("p1", 3, program=TWO)) == "pipelineUpdateWhileDeployed"
+    log.stop()
     log.apply(UpdatePipeline("p1", 3, program=TWO))
-    log.move(PipelineState.RUNNING, "d2")
+    log.start(PipelineState.RUNNING, "d2")
     assert log.pipeline.export.mapping.relations == TWO.relations
-    log.move(PipelineState.STOPPED)
-    assert refused(log, UpdatePipeline("p1", 3, program=ONE)) == "pipelineNotCleared"
-    log.apply(ClearPipeline("p1", "x2", "k3", 4))
+    log.stop()
+    assert refused(log, UpdatePipeline("p1", 3, program=ONE)) == "programIncompatible"
+    log.clear("x2")
     log.apply(UpdatePipeline("p1", 3, program=ONE))
     assert log.pipeline.program.relations == ONE.relations
     assert log.receivers.export("x1") is None
@@ -86,11 +100,11 @@ def test_a_program_may_grow_while_there_are_rows_and_be_any_other_after_a_clear(
 
 def test_only_what_is_stopped_and_cleared_can_be_deleted_and_its_name_is_free_then():
     log = Log()
-    log.move(PipelineState.RUNNING, "d1")
-    assert refused(log, DeletePipeline("p1")) == "pipelineNotStopped"
-    log.move(PipelineState.STOPPED)
+    log.start(PipelineState.RUNNING, "d1")
+    assert refused(log, DeletePipeline("p1")) == "pipelineDeleteWhileDeployed"
+    log.stop()
     assert refused(log, DeletePipeline("p1")) == "pipelineNotCleared"
-    log.apply(ClearPipeline("p1", "x2", "k3", 4))
+    log.clear("x2")
     log.apply(DeletePipeline("p1"))
     assert log.receivers.pipelines.all() == []
     assert {"p1", "x2"} <= log.receivers.deleted
@@ -111,20 +125,20 @@ def test_a_refused_change_of_name_and_program_changes_neither():
 def test_a_program_with_errors_is_kept_and_not_started():
     log = Log()
     log.apply(UpdatePipeline("p1", 3, program=a_program(status=ProgramStatus.SQL_ERROR)))
-    assert refused(log, MovePipeline("p1", PipelineState.RUNNING, 4, "k", "d1")) == "programNotCompiled"
-    assert refused(log, MovePipeline("p1", PipelineState.RUNNING, 4)) == "pipelineStopped"
+    assert refused(log, StartPipeline("p1", PipelineState.RUNNING, 4, "d1")) == "programNotCompiled"
+    assert refused(log, MovePipeline("p1", PipelineState.RUNNING, 4)) == "pipelineNotDeployed"
 
 
 def test_there_is_one_transaction_at_a_time_and_the_next_start_ends_it():
     log = Log()
-    assert refused(log, TransactPipeline("p1", opens=True)) == "pipelineStopped"
-    log.move(PipelineState.RUNNING, "d1")
+    assert refused(log, TransactPipeline("p1", opens=True)) == "pipelineNotDeployed"
+    log.start(PipelineState.RUNNING, "d1")
     log.apply(TransactPipeline("p1", opens=True))
     assert log.pipeline.transaction == 1
     assert refused(log, TransactPipeline("p1", opens=True)) == "transactionInProgress"
-    log.move(PipelineState.STOPPED)
+    log.stop()
     assert log.pipeline.transaction == 1
-    log.move(PipelineState.RUNNING, "d2")
+    log.start(PipelineState.RUNNING, "d2")
     assert log.pipeline.transaction is None
     log.apply(TransactPipeline("p1", opens=True))
     assert log.pipeline.transaction == 2
@@ -135,3 +149,65 @@ def test_a_pipelines_schema_is_nobody_elses():
     assert refused(log, CreatePipeline("p2", "x2", "k", 1, "pg_x", ONE)) == "pipelineSchemaNotAvailable"
     with pytest.raises(DefinitionRefused, match="pipeline"):
         log.receivers.check_import_name("Shop")
+
+
+def test_a_start_waits_for_its_tables_and_only_the_standing_one_ends():
+    log = Log()
+    log.apply(StartPipeline("p1", PipelineState.PAUSED, 2, "d1"))
+    assert (log.pipeline.state, log.pipeline.deployed) == (PipelineState.PROVISIONING, False)
+    assert log.receivers.pipelines.unfinished() == [log.pipeline]
+    assert log.pipeline.export.mapping.relations == ()
+    log.stop()
+    assert log.receivers.pipelines.unfinished() == []
+    log.apply(StartPipeline("p1", PipelineState.RUNNING, 3, "d2"))
+    for late in (PipelineStarted("p1", "d1", 4, "k"), PipelineFailed("p1", "d1", 4, "away")):
+        log.apply(late)
+        assert log.pipeline.state is PipelineState.PROVISIONING
+    log.apply(PipelineStarted("p1", "d2", 5, "k"))
+    assert (log.pipeline.state, log.pipeline.deployed) == (PipelineState.RUNNING, True)
+
+
+def test_a_repeated_start_changes_nothing_unless_it_is_to_lead_elsewhere():
+    log = Log()
+    log.start(PipelineState.RUNNING, "d1")
+    before = log.pipeline
+    log.apply(StartPipeline("p1", PipelineState.RUNNING, 9, "d2"))
+    assert log.pipeline == before
+    assert refused(log, StartPipeline("p1", PipelineState.PAUSED, 9, "d2")) == "pipelineStartedOtherwise"
+
+
+def test_a_failed_start_leaves_it_stopped_with_the_reason_until_it_is_dismissed_or_started():
+    log = Log()
+    log.apply(StartPipeline("p1", PipelineState.RUNNING, 2, "d1"))
+    log.apply(PipelineFailed("p1", "d1", 3, "the destination is away"))
+    assert (log.pipeline.state, log.pipeline.deployment_error) == (PipelineState.STOPPED, "the destination is away")
+    assert log.pipeline.storage is StorageState.IN_USE
+    log.apply(DismissError("p1"))
+    assert log.pipeline.deployment_error is None
+
+
+def test_a_clear_waits_until_the_tables_are_dropped():
+    log = Log()
+    log.start(PipelineState.RUNNING, "d1")
+    assert refused(log, ClearPipeline("p1", "x2", "k", 4)) == "pipelineClearWhileDeployed"
+    log.stop()
+    log.apply(ClearPipeline("p1", "x2", "k", 4))
+    assert (log.pipeline.storage, log.pipeline.clearing) == (StorageState.CLEARING, "x1")
+    assert log.receivers.pipelines.unfinished() == [log.pipeline]
+    assert refused(log, StartPipeline("p1", PipelineState.RUNNING, 5, "d2")) == "pipelineClearing"
+    assert refused(log, DeletePipeline("p1")) == "pipelineNotCleared"
+    before = log.pipeline
+    log.apply(ClearPipeline("p1", "x3", "k", 6))
+    log.apply(PipelineCleared("p1", "x2"))
+    assert log.pipeline == before
+    log.apply(PipelineCleared("p1", "x1"))
+    assert (log.pipeline.storage, log.pipeline.clearing, log.pipeline.export.uid) == (StorageState.CLEARED, None, "x2")
+
+
+def test_description_and_tags_may_change_while_it_runs():
+    log = Log()
+    log.start(PipelineState.RUNNING, "d1")
+    version = log.pipeline.version
+    log.apply(UpdatePipeline("p1", 3, description="all sales", tags=("a", "b")))
+    assert (log.pipeline.description, log.pipeline.tags, log.pipeline.version) == ("all sales", ("a", "b"), version + 1)
+    assert refused(log, UpdatePipeline("p1", 3, runtime_config="{}")) == "pipelineUpdateWhileDeployed"
