@@ -217,8 +217,10 @@ class Pipelines:
     def _move(self, change: MovePipeline) -> Pipeline:
         pipeline = self._known(change.uid)
         if change.to is not PipelineState.STOPPED and not pipeline.deployed:
-            message = f"The pipeline is {pipeline.state.value.lower()}: only one that is running or paused can be moved"
-            raise DefinitionRefused("pipelineNotDeployed", message)
+            message = f"The pipeline is {pipeline.state.value.lower()}: start it, and wait until it is deployed"
+            paused = change.to is PipelineState.PAUSED
+            rule = "pipelinePauseWhileNotDeployed" if paused else "pipelineResumeWhileNotDeployed"
+            raise DefinitionRefused(rule, message)
         if pipeline.state is change.to:
             return pipeline
         return msgspec.structs.replace(pipeline, state=change.to, state_since_us=change.at_us)

@@ -126,7 +126,7 @@ def test_a_program_with_errors_is_kept_and_not_started():
     log = Log()
     log.apply(UpdatePipeline("p1", 3, program=a_program(status=ProgramStatus.SQL_ERROR)))
     assert refused(log, StartPipeline("p1", PipelineState.RUNNING, 4, "d1")) == "programNotCompiled"
-    assert refused(log, MovePipeline("p1", PipelineState.RUNNING, 4)) == "pipelineNotDeployed"
+    assert refused(log, MovePipeline("p1", PipelineState.RUNNING, 4)) == "pipelineResumeWhileNotDeployed"
 
 
 def test_there_is_one_transaction_at_a_time_and_the_next_start_ends_it():

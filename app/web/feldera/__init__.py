@@ -1,0 +1,1 @@
+"""Feldera's API: pipelines, whose SQL tables take changes."""
