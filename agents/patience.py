@@ -11,7 +11,7 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-PAUSE_FIRST_S, PAUSE_MAX_S = 0.05, 5.0
+PAUSE_FIRST_S, PAUSE_MAX_S = 0.05, 1.0
 
 
 async def until_done(

@@ -17,6 +17,7 @@ from faust.types import TP, ConsumerMessage
 
 from app.errors import LogCorrupt, LogFailed, PartitionElsewhere
 from app.transports.delivery import DeliveringConsumer
+from app.transports.kafka.connection import ask_calmly
 from app.transports.kafka.records import read_leniently
 from app.transports.log import Record, Run
 from app.transports.runs import run_topics
@@ -31,6 +32,15 @@ COMMIT_MAX_S = 2.0
 RETRY_S = 0.2
 
 
+class ConsumerThread(aiokafka.AIOKafkaConsumerThread):
+    """The thread in which the driver's client lives."""
+
+    def _create_consumer(self, *arguments: Any, **options: Any) -> Any:
+        consumer = super()._create_consumer(*arguments, **options)
+        ask_calmly(consumer._client)  # noqa: SLF001
+        return consumer
+
+
 class Consumer(DeliveringConsumer, aiokafka.Consumer):
     """A member of the group. It seeks between two fetches only, so that no fetch brings what a seek has left behind."""
 
@@ -41,6 +51,9 @@ class Consumer(DeliveringConsumer, aiokafka.Consumer):
         self._seeks: dict[TP, int] = {}
         self._next: dict[TP, int] = {}  # what is to be fetched next; nothing is of a partition that is not sought yet
         self._hands: dict[TP, deque[ConsumerMessage]] = {}  # what was fetched and not yet delivered
+
+    def _new_consumer_thread(self) -> ConsumerThread:
+        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     # -- positions
 

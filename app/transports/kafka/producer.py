@@ -10,7 +10,7 @@ from aiokafka.producer.transaction_manager import NO_PRODUCER_EPOCH, NO_PRODUCER
 from aiokafka.util import create_future
 from faust.transport.drivers import aiokafka
 
-from app.transports.kafka.connection import REQUEST_MAX_S
+from app.transports.kafka.connection import REQUEST_MAX_S, ask_calmly
 
 logger = logging.getLogger(__name__)
 
@@ -26,9 +26,11 @@ class Producer(aiokafka.Producer):
     async def on_start(self) -> None:
         """Connect: a cluster that cannot be reached stops the app's start."""
         await super().on_start()
-        never_give_up(self._producer)
         transport: Any = self.transport
-        await transport.log.start(self._producer)
+        producer: Any = self._producer
+        never_give_up(producer)
+        ask_calmly(producer.client)
+        await transport.log.start(producer)
         await transport.foreign.start()
 
     async def on_stop(self) -> None:

@@ -14,6 +14,7 @@ from aiokafka.structs import TopicPartition
 from faust.types import TP
 
 from app.errors import LogFailed
+from app.transports.kafka.connection import ask_calmly
 from app.transports.kafka.records import LenientRecords
 from app.transports.log import Record
 
@@ -42,6 +43,7 @@ class Reader:
         except errors.KafkaError as error:
             await client.close()
             raise LogFailed(f"Kafka cannot be reached: {error}") from error
+        ask_calmly(client)
         self._client = client
 
     async def stop(self) -> None:
