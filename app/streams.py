@@ -17,6 +17,7 @@ from app.transports.topics import TopicSpec
 
 APP_ID = "forebay"
 RUNS_BUFFERED_MAX = 4
+CHANGELOG_RECORDS_BUFFERED_MAX = 1000
 SESSION_TIMEOUT_S, HEARTBEAT_S = 10.0, 1.0  # a worker that is gone for longer loses its partitions to the others
 FETCH_BYTES_MAX = 1024 * 1024
 MESSAGE_EXTRA_BYTES = 8 * 1024 * 1024
@@ -74,7 +75,20 @@ def is_internal(topic: str) -> bool:
 
 
 class Tables(TableManager):
-    """Faust's, without the second that it waits for late tables: ours are all there before the start."""
+    """Faust's, without the second that it waits for late tables: ours are all there before the start.
+
+    Its queue takes records, and not runs as all others do: with the few places of theirs a worker would read some
+    hundred records a second of what it takes over.
+    """
+
+    @property
+    def changelog_queue(self) -> Any:
+        """What is read of the changelogs, and not yet in the tables."""
+        if self._changelog_queue is None:
+            self._changelog_queue = self.app.FlowControlQueue(
+                maxsize=CHANGELOG_RECORDS_BUFFERED_MAX, clear_on_resume=True
+            )
+        return self._changelog_queue
 
     async def sleep(self, n: Seconds) -> None:
         """Sleep, but for the wait at the start."""

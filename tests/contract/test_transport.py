@@ -20,6 +20,7 @@ import pytest
 from faust.types import TP
 
 from app.errors import LogFailed
+from app.streams import Tables
 from app.transports.log import Log, NewRecord, Run, log_of
 from app.transports.runs import run_topic
 
@@ -234,6 +235,18 @@ async def test_a_run_is_bounded_in_bytes(new_app):
         await log.append(things("things", 30, size=200_000))
         await until(lambda: len(collected.records()) == 30)
         assert all(len(run.records) <= 5 for run in collected.runs)
+
+
+async def test_a_table_is_taken_over_by_thousands_of_records_a_second(new_app):
+    changes = 10_000
+    app = new_app(TableManager=Tables)
+    app.Table("totals", partitions=PARTITIONS)
+    async with consuming(app) as (_, log):
+        await log.append([NewRecord("test-totals-changelog", 0, b"%d" % key, b"1") for key in range(changes)])
+    late = new_app(TableManager=Tables)
+    table = late.Table("totals", partitions=PARTITIONS)
+    async with asyncio.timeout(DEADLINE_S), consuming(late):
+        await until(lambda: len(table) == changes)
 
 
 @asynccontextmanager

@@ -8,10 +8,10 @@ import pytest
 from faust.types import TP
 
 from app.errors import LogCorrupt
-from app.transports.kafka.consumer import Consumer
+from app.transports.kafka.consumer import FETCH_WAIT_S, Consumer
 from app.transports.runs import run_topic
 
-TP0 = TP("things", 0)
+TP0, TP1 = TP("things", 0), TP("things", 1)
 
 
 class Fetched(NamedTuple):
@@ -68,3 +68,23 @@ async def test_a_seek_drops_what_is_in_hand(consumer) -> None:
     assert (told, in_hand(consumer), consumer._next[TP0]) == ([(TP0, 2)], [], 2)
     consumer._take(TP0, [Fetched(2)], 1)
     assert in_hand(consumer) == [(2, 3, [2])]
+
+
+async def test_nothing_is_waited_for_while_there_is_something_to_deliver(consumer) -> None:
+    waits: list[float] = []
+    delivered: list[TP] = []
+
+    async def fetch_nothing(_method: Any, _wanted: set[TP], wait_s: float) -> dict[TP, list[Any]]:
+        waits.append(wait_s)
+        return {}
+
+    async def deliver(tp: TP, _message: Any) -> None:
+        delivered.append(tp)
+
+    consumer._in_thread, consumer._deliver, consumer._has_room = fetch_nothing, deliver, lambda _tp: True
+    consumer._active_partitions, consumer._next = {TP0, TP1}, {TP0: 5, TP1: 0}
+    consumer.resume_flow()
+    consumer._take(TP0, [Fetched(5)], 1)
+    assert await consumer._go_round()
+    assert await consumer._go_round()
+    assert (delivered, waits) == ([TP0], [0, FETCH_WAIT_S])

@@ -25,8 +25,9 @@ from app.transports.runs import run_topics
 logger = logging.getLogger(__name__)
 
 RECORDS_PER_FETCH_MAX = 10_000
-FETCH_WAIT_S = 1.0  # for records of any partition
+FETCH_WAIT_S = 0.25  # for records of any partition
 FETCH_WAIT_FULL_S = 0.05  # the same while some partition has no room: it may have by then
+BROKER_WAIT_MS = 50  # for what a broker has nothing of: what has come meanwhile is asked for in the next request only
 LOOK_AGAIN_S = 0.25  # for what rings no bell
 COMMIT_MAX_S = 2.0
 RETRY_S = 0.2
@@ -37,6 +38,7 @@ class ConsumerThread(aiokafka.AIOKafkaConsumerThread):
 
     def _create_consumer(self, *arguments: Any, **options: Any) -> Any:
         consumer = super()._create_consumer(*arguments, **options)
+        consumer._fetch_max_wait_ms = BROKER_WAIT_MS  # noqa: SLF001 -- the driver has 1500, and no setting for it
         ask_calmly(consumer._client)  # noqa: SLF001
         return consumer
 
@@ -205,17 +207,22 @@ class Consumer(DeliveringConsumer, aiokafka.Consumer):
         roomy = {tp for tp in self._active_partitions if tp in self._next and self._has_room(tp)}
         wanted = {tp for tp in roomy if not self._hands.get(tp)}
         if wanted:
-            await self._fetch(wanted)
+            await self._fetch(wanted, self._fetch_wait_s(roomy, wanted))
         moved = False
         for tp in roomy:
             moved |= await self._have_turn(tp)
         await self._commit_if_due()
         return moved or bool(wanted)
 
-    async def _fetch(self, wanted: set[TP]) -> None:
+    def _fetch_wait_s(self, roomy: set[TP], wanted: set[TP]) -> float:
+        """Nothing is waited for while there is something to deliver."""
+        if wanted != roomy:
+            return 0
+        return FETCH_WAIT_S if wanted == self._active_partitions else FETCH_WAIT_FULL_S
+
+    async def _fetch(self, wanted: set[TP], wait_s: float) -> None:
         """Take in hand what comes of these partitions; a fetch that a rebalance or a pause overtakes comes again."""
         generation = self.app.consumer_generation_id
-        wait_s = FETCH_WAIT_S if wanted == self._active_partitions else FETCH_WAIT_FULL_S
         for tp, records in (await self._in_thread(self._fetch_now, wanted, wait_s)).items():
             own = TP(*tp)
             if own in self._seeks or own not in self._next or not records:
