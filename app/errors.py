@@ -10,6 +10,7 @@ ForebayError
 ├── LoadFailed              a file was not loaded; nothing of it is in the table
 │   ├── Retryable           the destination may take it later
 │   └── Rejected            the destination refuses it until somebody changes something
+├── ProgramRefused          the destination cannot run a table or a view of a pipeline's program
 ├── DocumentRefused         a document cannot be loaded: it goes to the rejected ones, and others load
 ├── MappingFailed           an event does not fit an export's mapping: it becomes a dead letter
 ├── DefinitionRefused       a change of the definitions breaks a rule; says which
@@ -68,6 +69,14 @@ class Retryable(LoadFailed):
 
 class Rejected(LoadFailed):
     """The destination will refuse the file until somebody changes the table or the export."""
+
+
+class ProgramRefused(ForebayError):
+    """The destination cannot run the table or the view of this name; the text is the reason."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(reason)
+        self.name = name
 
 
 class DocumentRefused(ForebayError):

@@ -12,6 +12,7 @@ import msgspec
 
 from app.model.export_token import ExportToken
 from app.model.mapping import Mapping
+from app.model.relation import Relation, View
 
 Row = Sequence[str | None]
 
@@ -138,6 +139,9 @@ class Destination(Protocol):
         If the file is split, the rows that the destination refuses are left out: each is remembered (see `refused`) and
         counted as dead by its watermark, in the same transaction. Raises Rejected if they are too many. A file of
         documents is never split: what is rejected of it goes to a table of theirs.
+        Changesets are applied to the tables of their pipeline, which are prepared, in the order of their positions;
+        from a `begin` on they are held, and applied at the next `commit`, all in its transaction. Only the export that
+        has the schema loads (see `prepare_pipeline`). Such a file is never split, either.
         Raises Rejected (also for a broken chain, and for a table outside the token's bucket), Retryable, or what
         `open_rows` raises; then nothing has changed, unless the answer to the commit was lost: a repeat finds out.
         """
@@ -155,7 +159,33 @@ class Destination(Protocol):
         """Every export (uid) of which anything is remembered. Raises Retryable or Rejected."""
 
     def forget(self, export: str) -> None:
-        """Remove what is remembered of a deleted export; repeatable. Its table stays. Raises Retryable or Rejected."""
+        """Remove what is remembered of a deleted export; repeatable. Its table stays. Raises Retryable or Rejected.
+
+        A pipeline that was not cleared yet is cleared: its export ends by that and by nothing else.
+        """
+
+    def check_program(self, schema: str, relations: Sequence[Relation], views: Sequence[View]) -> tuple[View, ...]:
+        """The views with the fields that the destination finds in them; nothing of the program is there afterwards.
+
+        Raises ProgramRefused for a table or a view that cannot be; Rejected, Retryable.
+        """
+
+    def prepare_pipeline(self, export: str, mapping: Mapping, views: Sequence[View]) -> None:
+        """Give the schema to the export: create the mapping's tables, extend those that are there, make its views anew.
+
+        Repeatable. Another pipeline's export that has the schema is cleared first: it was to be, and a crash was
+        between. Raises Rejected (also for what somebody else has put there, and for an export that was cleared),
+        Retryable.
+        """
+
+    def clear_pipeline(self, schema: str, export: str) -> None:
+        """Drop the export's tables and views, and what it holds; from now on it cannot load. Repeatable.
+
+        Raises Rejected, Retryable.
+        """
+
+    def held(self, export: str) -> Held | None:
+        """What waits for a commit, if a transaction is open. Raises Rejected, Retryable."""
 
     def close(self) -> None:
         """Give back what is held."""

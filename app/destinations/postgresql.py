@@ -4,7 +4,7 @@ The table of `in.c-shop.orders` is `"in.c-shop"."orders"`; its columns are text.
 schema `_forebay`, which no export can name.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, LiteralString
 
@@ -13,7 +13,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from app.destinations.base import Capabilities, Load, Loaded, RefusedRow, Watermark
+from app.destinations.base import Capabilities, Held, Load, Loaded, RefusedRow, Watermark
 from app.destinations.documents.loading import load_slices
 from app.destinations.postgresql_documents import SETUP as DOCUMENTS_SETUP
 from app.destinations.postgresql_documents import PostgresqlDocuments, standing_tables
@@ -25,6 +25,7 @@ from app.destinations.refusals import Refusals
 from app.destinations.rules import LoadPlan, check_table, count_refused, plan_load
 from app.errors import LoadFailed, Rejected, Retryable, SettingInvalid
 from app.model.mapping import Mapping, MappingKind
+from app.model.relation import Relation, View
 
 CONNECT_MAX_S = 10
 LOCK_WAIT_MAX_S = 10
@@ -241,6 +242,22 @@ class Postgresql:
             connection.execute(_LOCK_DDL)
             self._known_roles().drop(export)
 
+    def check_program(self, schema: str, relations: Sequence[Relation], views: Sequence[View]) -> tuple[View, ...]:
+        """See Destination."""
+        raise _no_pipelines(schema, relations, views)
+
+    def prepare_pipeline(self, export: str, mapping: Mapping, views: Sequence[View]) -> None:
+        """See Destination."""
+        raise _no_pipelines(export, mapping, views)
+
+    def clear_pipeline(self, schema: str, export: str) -> None:
+        """See Destination."""
+        raise _no_pipelines(schema, export)
+
+    def held(self, export: str) -> Held | None:
+        """See Destination."""
+        raise _no_pipelines(export)
+
     def _is_anything_left(self, load: Load) -> bool:
         return bool(plan_load(load, self.watermarks([load.export])).slices)
 
@@ -316,6 +333,10 @@ class Postgresql:
                     if holder in before:  # the same number of bytes
                         self._connected().execute(_END, (holder[0],))
             raise
+
+
+def _no_pipelines(*_arguments: object) -> Rejected:
+    return Rejected("pipelines are not loaded into PostgreSQL yet")
 
 
 def _failure(error: psycopg.Error) -> LoadFailed:

@@ -13,17 +13,21 @@ from time import sleep
 
 import msgspec
 
-from app.destinations.base import Capabilities, Load, Loaded, LoadSlice, RefusedRow, Row, Watermark
+from app.destinations import sqlite_pipelines
+from app.destinations.base import Capabilities, Held, Load, Loaded, LoadSlice, RefusedRow, Row, Watermark
 from app.destinations.documents.loading import load_slices
 from app.destinations.refusals import Refusals, RowsRefused, write_what_fits
+from app.destinations.relations.loading import load_changesets
 from app.destinations.rules import LoadPlan, check_table, count_refused, out_of_scope, plan_load
 from app.destinations.sqlite_documents import SETUP as DOCUMENTS_SETUP
 from app.destinations.sqlite_documents import SQLITE, SqliteDocuments
 from app.destinations.sqlite_names import quoted
+from app.destinations.sqlite_relations import SETUP as RELATIONS_SETUP
+from app.destinations.sqlite_relations import SqliteRelations, read_held
 from app.destinations.sqlite_scope import Scope
 from app.errors import LoadFailed, Rejected, Retryable, SettingInvalid
-from app.model.export_token import ExportToken
 from app.model.mapping import Mapping, MappingKind
+from app.model.relation import Relation, View
 
 BUSY_S = 5.0
 CACHE_KIB = 16 * 1024
@@ -58,7 +62,7 @@ CREATE TABLE IF NOT EXISTS _forebay_refused (
     content TEXT NOT NULL,
     PRIMARY KEY (export, log_id, "partition", "begin", "row")
 );
-{DOCUMENTS_SETUP}"""
+{DOCUMENTS_SETUP}{RELATIONS_SETUP}{sqlite_pipelines.SETUP}"""
 _COUNTS_REFUSED = "SELECT count(*) FROM pragma_table_info('_forebay_watermarks') WHERE name = 'refused_total'"
 _COUNT_REFUSED = "ALTER TABLE _forebay_watermarks ADD COLUMN refused_total INTEGER NOT NULL DEFAULT 0"
 _READ_WATERMARKS = (
@@ -125,14 +129,19 @@ class Sqlite:
 
     def load(self, load: Load) -> Loaded:
         """See Destination. The table is looked at only if rows are left to write."""
-        documents = load.mapping.kind is MappingKind.DOCUMENTS
-        with self._transaction() as connection, _limited(connection, load.token, documents=documents):
+        kind = load.mapping.kind
+        with self._transaction() as connection, _limited(connection, load):
             plan = plan_load(load, _read_watermarks(connection, load.export))
             connection.executemany(_STORE_WATERMARK, map(_fields, plan.watermarks))
             if load.dropped or not plan.slices:
                 return Loaded(0, len(plan.slices), plan.skipped)
-            if documents:
+            if kind is MappingKind.DOCUMENTS:
                 return load_slices(SqliteDocuments(connection, load.mapping.table_id.schema), load, plan)
+            if kind is MappingKind.CHANGESETS:
+                sqlite_pipelines.check_owner(connection, load.export)
+                return load_changesets(
+                    SqliteRelations(connection, load.mapping.table_id.schema, load.export), load, plan
+                )
             return _load_rows(connection, load, plan)
 
     def watermarks(self, exports: Iterable[str] | None = None) -> list[Watermark]:
@@ -154,14 +163,36 @@ class Sqlite:
             connection.executemany(_FORGET_REFUSED, places)
 
     def exports(self) -> set[str]:
-        """See Destination. Who has a refused row has a watermark."""
-        return {mark.export for mark in self.watermarks()}
+        """See Destination. Who has a refused row has a watermark; who has never loaded may have tables."""
+        with self._session() as connection:
+            marks = _read_watermarks(connection)
+            return {mark.export for mark in marks} | sqlite_pipelines.known_exports(connection)
 
     def forget(self, export: str) -> None:
         """See Destination."""
         with self._transaction() as connection:
             connection.execute("DELETE FROM _forebay_watermarks WHERE export = ?", (export,))
             connection.execute("DELETE FROM _forebay_refused WHERE export = ?", (export,))
+            sqlite_pipelines.forget(connection, export)
+
+    def check_program(self, schema: str, relations: Sequence[Relation], views: Sequence[View]) -> tuple[View, ...]:
+        """See Destination. It needs nothing of the file."""
+        return sqlite_pipelines.check(schema, relations, views)
+
+    def prepare_pipeline(self, export: str, mapping: Mapping, views: Sequence[View]) -> None:
+        """See Destination."""
+        with self._transaction() as connection:
+            sqlite_pipelines.prepare(connection, export, mapping, views)
+
+    def clear_pipeline(self, schema: str, export: str) -> None:
+        """See Destination."""
+        with self._transaction() as connection:
+            sqlite_pipelines.clear(connection, schema, export)
+
+    def held(self, export: str) -> Held | None:
+        """See Destination."""
+        with self._session() as connection:
+            return read_held(connection, export)
 
     def close(self) -> None:
         """See Destination. What was not committed is rolled back."""
@@ -215,15 +246,15 @@ class Sqlite:
 
 
 @contextmanager
-def _limited(connection: sqlite3.Connection, token: ExportToken, *, documents: bool) -> Iterator[None]:
-    """Let the connection write only what the token opens, and watermarks; SQLite itself holds to it."""
-    scope = Scope(token, documents=documents)
+def _limited(connection: sqlite3.Connection, load: Load) -> Iterator[None]:
+    """Let the connection write only what the load's token opens, and watermarks; SQLite itself holds to it."""
+    scope = Scope(load.token, load.mapping)
     connection.set_authorizer(scope)
     try:
         yield
     except sqlite3.DatabaseError as error:
         if scope.denied is not None:
-            raise out_of_scope(token, scope.denied) from error
+            raise out_of_scope(load.token, scope.denied) from error
         raise
     finally:
         connection.set_authorizer(None)

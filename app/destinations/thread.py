@@ -1,12 +1,13 @@
 """A destination for asyncio: its blocking calls, one after another, in a thread of their own."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from app.destinations.base import Destination, Load, Loaded, RefusedRow, Watermark
+from app.destinations.base import Destination, Held, Load, Loaded, RefusedRow, Watermark
 from app.model.mapping import Mapping
+from app.model.relation import Relation, View
 
 T = TypeVar("T")
 
@@ -45,6 +46,24 @@ class DestinationThread:
     async def forget(self, export: str) -> None:
         """See `Destination.forget`."""
         await self._call(self._destination.forget, export)
+
+    async def check_program(
+        self, schema: str, relations: Sequence[Relation], views: Sequence[View]
+    ) -> tuple[View, ...]:
+        """See `Destination.check_program`."""
+        return await self._call(self._destination.check_program, schema, relations, views)
+
+    async def prepare_pipeline(self, export: str, mapping: Mapping, views: Sequence[View]) -> None:
+        """See `Destination.prepare_pipeline`."""
+        await self._call(self._destination.prepare_pipeline, export, mapping, views)
+
+    async def clear_pipeline(self, schema: str, export: str) -> None:
+        """See `Destination.clear_pipeline`."""
+        await self._call(self._destination.clear_pipeline, schema, export)
+
+    async def held(self, export: str) -> Held | None:
+        """See `Destination.held`."""
+        return await self._call(self._destination.held, export)
 
     async def close(self) -> None:
         """Wait for the call under way, then close the destination."""

@@ -360,7 +360,7 @@ def test_half_a_character_is_rejected(path, destination):
 @contextmanager
 def a_scope(path: Path) -> Iterator[tuple[sqlite3.Connection, Scope]]:
     """A connection that may do what a load under a token of the bucket may."""
-    scope = Scope(ExportToken("id", "a token", "in.c-shop"))
+    scope = Scope(ExportToken("id", "a token", "in.c-shop"), a_mapping())
     with outside(path) as connection:
         connection.set_authorizer(scope)
         yield connection, scope
