@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from tests.flows.client import Client, column, export
+from tests.flows.test_tail import listening
 from tests.kafka.broker import KafkaBroker
 from tests.postgresql import PostgresqlServer
 from tests.server import Server, free_port
@@ -19,6 +20,7 @@ from tests.server import Server, free_port
 pytestmark = pytest.mark.kafka
 
 WORKERS = 2
+ADMIN_TOKEN = "let-me-in"
 
 
 class Workers:
@@ -27,7 +29,12 @@ class Workers:
     def __init__(self, directory: Path, broker: KafkaBroker, url: str) -> None:
         self.servers = [Server(directory / f"worker-{number}", free_port()) for number in range(WORKERS)]
         self.url = url
-        self.settings = {"broker": broker.url, "destination": url, "staging": f"file://{directory}/staging"}
+        self.settings = {
+            "broker": broker.url,
+            "destination": url,
+            "staging": f"file://{directory}/staging",
+            "admin_token": ADMIN_TOKEN,
+        }
 
     async def start(self, server: Server) -> None:
         await server.start(**self.settings)
@@ -166,6 +173,77 @@ async def test_a_key_is_known_at_every_door(workers: Workers, clients: list[Clie
     assert await until_rows(workers, "in.c-flow.keys", {'"once"'}) == [('"once"',)]
     ledgers = [await client.ledger("keys") for client in clients]
     assert [(one["accepted"], one["deduplicated"]) for one in ledgers] == [(2, 1)] * WORKERS
+
+
+async def test_dead_letters_are_mended_at_one_worker_and_come_again_by_another(
+    workers: Workers, clients: list[Client]
+) -> None:
+    columns = [column("body"), column("path", "x", path="x")]
+    url = await clients[0].create("mended", *(export(f"e{number}", *columns) for number in range(4)))
+    assert await clients[0].push(url, '{"y": 1}') == 200
+    mended = [column("body"), column("path", "x", path="x", defaultValue="none")]
+    for number in range(4):  # in several partitions: of each worker's
+        path, (first, second) = f"/v1/receivers/mended/exports/e{number}", clients
+        for client in clients:
+            await client.dead_letters_when("mended", f"e{number}", 1)
+        _, task = await first.call("PATCH", path, {"mapping": export(f"e{number}", *mended)["mapping"]})
+        assert (await first.finished(task))["status"] == "success"
+        assert await second.call("POST", f"{path}/dead-letters/replay") == (202, {"deadLetters": 1})
+        assert await first.call("POST", f"{path}/dead-letters/replay") == (202, {"deadLetters": 0})
+        assert await until_rows(workers, f"in.c-flow.e{number}", {'"none"'}) == [('{"y": 1}', '"none"')]
+        for client in clients:
+            assert await client.dead_letters("mended", f"e{number}") == []
+    for client in clients:
+        ledger = await client.ledger("mended")
+        assert [(one["routed"], one["loaded"], one["deadLettered"]) for one in ledger["exports"]] == [(1, 1, 0)] * 4
+
+
+async def test_a_dead_letter_that_one_worker_discards_is_gone_for_all(clients: list[Client]) -> None:
+    url = await clients[0].create("gone", export("gone", column("path", "x", path="x")))
+    for body in ('{"y": 1}', '{"y": 2}'):
+        assert await clients[0].push(url, body) == 200
+    for client, left in zip(clients, (1, 0), strict=True):
+        letters = await client.dead_letters_when("gone", "gone", left + 1)
+        path = f"/v1/receivers/gone/exports/gone/dead-letters/{letters[0]['id']}"
+        assert (await client.call("DELETE", path))[0] == 200
+        for other in clients:
+            assert len(await other.dead_letters("gone", "gone")) == left
+
+
+async def test_a_tail_tells_what_comes_in_at_any_door(workers: Workers, clients: list[Client]) -> None:
+    url = await clients[0].create("heard", export("heard", column("path", "x", path="x")))
+    for client in clients:
+        async with listening(client, "heard") as listener:
+            for server, body in zip(workers.servers, ('{"x": 1}', "{}"), strict=True):
+                assert await client.push(at(server, url), body) == 200
+            previews = {line["id"]: line["preview"] for line in await listener.lines("event", 2)}
+            fates = {line["id"]: line["exports"][0]["fate"] for line in await listener.lines("fate", 2)}
+        assert {previews[one]: fate for one, fate in fates.items()} == {'{"x": 1}': "mapped", "{}": "deadLetter"}
+
+
+async def test_a_token_that_one_worker_makes_opens_all_until_it_is_deleted(
+    workers: Workers, clients: list[Client]
+) -> None:
+    first, second = workers.servers
+    session, admin = clients[0].session, {"Authorization": f"Bearer {ADMIN_TOKEN}"}
+    async with session.post(f"{first.url}/house/tokens", json={"projectId": 7}, headers=admin) as answer:
+        assert answer.status == 201
+        made = await answer.json()
+    opening = {"X-StorageApi-Token": made["token"]}
+    async with session.get(f"{second.url}/v1/receivers", headers=opening) as answer:
+        assert answer.status == 200
+    async with session.get(f"{second.url}/house/tokens", headers=admin) as answer:
+        assert made["id"] in [one["id"] for one in (await answer.json())["tokens"]]
+    async with session.delete(f"{second.url}/house/tokens/{made['id']}", headers=admin) as answer:
+        assert answer.status == 200
+    async with asyncio.timeout(10):  # the other learns it from the log
+        while True:
+            async with session.get(f"{first.url}/v1/receivers", headers=opening) as answer:
+                if answer.status == 401:
+                    break
+            await asyncio.sleep(0.05)
+    async with session.get(f"{second.url}/v1/receivers", headers=opening) as answer:
+        assert answer.status == 401
 
 
 async def test_doors_answer_429_when_staging_is_full_and_all_loads_when_the_destination_is_back(
