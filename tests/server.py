@@ -2,16 +2,22 @@
 
 import asyncio
 import contextlib
+import multiprocessing
 import os
 import shutil
 import signal
 import socket
 import sqlite3
-import sys
 from collections.abc import Sequence
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import aiohttp
+
+from tests.served import serve
+
+_forks = multiprocessing.get_context("forkserver")
+_forks.set_forkserver_preload(["tests.served"])
 
 TOKEN = "test-token"
 READY_TIMEOUT_S = 60.0
@@ -33,7 +39,7 @@ class Server:
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
         self.warehouse = data_dir / "warehouse.db"
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: ForkServerProcess | None = None
         self._copy = data_dir.parent / f"{data_dir.name}-log-copy"
 
     async def start(self, crash_at: str = "", options: Sequence[str] = (), **settings: str) -> None:
@@ -47,24 +53,16 @@ class Server:
             "FOREBAY_CRASH_AT": crash_at,
             **{f"FOREBAY_{name.upper()}": value for name, value in settings.items()},
         }
-        log = (self.data_dir / "server.log").open("ab")
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "app.main",
-            "serve",
-            *options,
-            stdout=log,
-            stderr=log,
-            env=environment,
-            process_group=0,
-        )
-        log.close()
+        log = str(self.data_dir / "server.log")
+        # A daemon: it ends with the tests, should one of them forget it.
+        self._process = _forks.Process(target=serve, args=(environment, log, list(options)), daemon=True)
+        self._process.start()
 
     @property
     def pid(self) -> int:
         """Of the running process."""
         assert self._process is not None
+        assert self._process.pid is not None
         return self._process.pid
 
     async def until_ready(self, timeout_s: float = READY_TIMEOUT_S) -> bool:
@@ -72,7 +70,7 @@ class Server:
         assert self._process is not None
         deadline_s = asyncio.get_running_loop().time() + timeout_s
         async with aiohttp.ClientSession() as session:
-            while self._process.returncode is None:
+            while self._process.exitcode is None:
                 if asyncio.get_running_loop().time() > deadline_s:
                     raise TimeoutError(f"the server is not ready after {timeout_s} s; see {self.data_dir}/server.log")
                 with contextlib.suppress(aiohttp.ClientError, TimeoutError):
@@ -84,35 +82,44 @@ class Server:
 
     async def dead_within(self, seconds: float) -> bool:
         """Whether the process ends by itself (at its crash point) within so many seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._ended()
+        return self.exit_code is not None
+
+    async def _ended(self) -> None:
         assert self._process is not None
+        loop, ended = asyncio.get_running_loop(), asyncio.Event()
+        loop.add_reader(self._process.sentinel, ended.set)
         try:
-            await asyncio.wait_for(self._process.wait(), seconds)
-        except TimeoutError:
-            return False
-        return True
+            await ended.wait()
+        finally:
+            loop.remove_reader(self._process.sentinel)
+        self._process.join()
 
     @property
     def exit_code(self) -> int | None:
         """None while it runs; negative: the signal that ended it."""
-        return None if self._process is None else self._process.returncode
+        return None if self._process is None else self._process.exitcode
 
     async def kill(self) -> None:
         """End it with kill -9, if it still runs."""
-        if self._process is not None and self._process.returncode is None:
+        if self._process is not None and self._process.exitcode is None:
+            self._process.kill()  # it may have no group yet
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            await self._process.wait()
+                os.killpg(self.pid, signal.SIGKILL)
+            await self._ended()
 
     def terminate(self) -> None:
         """Tell it to end, as an operator would."""
         assert self._process is not None
-        self._process.send_signal(signal.SIGTERM)
+        self._process.terminate()
 
     async def stop(self) -> None:
         """End it as an operator would."""
         self.terminate()
-        assert self._process is not None
-        await asyncio.wait_for(self._process.wait(), 30)
+        async with asyncio.timeout(30):
+            await self._ended()
 
     def wipe_tables(self) -> None:
         """Forget the tables' stores."""
