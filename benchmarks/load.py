@@ -36,14 +36,20 @@ class Seen:
         return self.accepted / self.seconds
 
 
+ITEMS_MAX, ITEM_BYTES_MAX, BARE_BYTES_MAX = 8, 60, 180
+
+
 def body_of(number: int, size_bytes: int = 1024) -> bytes:
-    """A webhook's JSON of so many bytes."""
+    """A webhook's JSON of so many bytes, 180 at least; a large one has up to eight items."""
     event = {
         "id": f"evt_{number:08d}",
         "type": "order.paid",
         "created": 1_700_000_000 + number,
         "customer": {"id": number % 997, "email": f"someone{number}@example.com", "country": "CZ"},
-        "items": [{"sku": f"SKU-{number % 50:03d}-{item}", "quantity": item + 1, "price": 19.9} for item in range(8)],
+        "items": [
+            {"sku": f"SKU-{number % 50:03d}-{item}", "quantity": item + 1, "price": 19.9}
+            for item in range(min(ITEMS_MAX, (size_bytes - BARE_BYTES_MAX) // ITEM_BYTES_MAX))
+        ],
         "note": "",
     }
     event["note"] = "x" * max(0, size_bytes - len(json.dumps(event)))

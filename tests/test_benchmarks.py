@@ -1,6 +1,10 @@
 import subprocess
 import sys
 
+import pytest
+
+from benchmarks.load import body_of
+
 
 def test_the_benchmarks_run_and_print_a_table() -> None:
     command = [sys.executable, "-m", "benchmarks", "--quick", "map", "agent"]
@@ -24,3 +28,8 @@ def test_an_unknown_measurement_is_named() -> None:
     )
     assert done.returncode == 2
     assert "there is no measurement speed" in done.stderr
+
+
+@pytest.mark.parametrize("size_bytes", [180, 200, 1024])
+def test_bodies_have_the_size_that_the_table_names(size_bytes):
+    assert {len(body_of(number, size_bytes)) for number in (0, 996, 999_999)} == {size_bytes}

@@ -121,7 +121,7 @@ class Uncut:
 def unless_too_large(kind: MappingKind, mapped: Row | MappingFailed) -> Row | MappingFailed:
     """What a mapping of this kind made of an event, unless the row is larger than a row may be."""
     characters_max, said = _LARGEST[kind]
-    if isinstance(mapped, MappingFailed) or sum(len(value) for value in mapped if value) <= characters_max:
+    if isinstance(mapped, MappingFailed) or sum(map(len, filter(None, mapped))) <= characters_max:
         return mapped
     return MappingFailed(f"size of the mapped {said}")
 
