@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from secrets import token_bytes
-from typing import Any
+from typing import Any, Protocol
 
 import faust
 from mode import Service
@@ -137,12 +137,6 @@ class TaskRunner:
         self._crash = crash
         self._running: dict[str, asyncio.Task[None]] = {}
 
-    async def open(self) -> "TaskRunner":
-        """This worker owns the tasks now: go on with those that are unfinished."""
-        await self._keeper.catch_up()
-        self.start_unfinished()
-        return self
-
     def start_unfinished(self) -> None:
         """Start whatever is to be done and is not being done here."""
         for task, work in self._keeper.receivers.unfinished():
@@ -202,16 +196,50 @@ def _mappings(work: TaskWork) -> list[Mapping]:
             return [] if work.change.mapping is None else [work.change.mapping]
 
 
-def keep_definitions(streams: Streams, keeper: DefinitionsKeeper, runner: TaskRunner) -> None:
+class Runner(Protocol):
+    """Does what stands in the definitions, beside whoever keeps them."""
+
+    def start_unfinished(self) -> None:
+        """Start whatever is to be done and is not being done here."""
+
+    async def close(self) -> None:
+        """Stop; another worker does what is left."""
+
+
+class Runners:
+    """All that the owner of the definitions does."""
+
+    def __init__(self, keeper: DefinitionsKeeper, *runners: Runner) -> None:
+        self._keeper = keeper
+        self._runners = runners
+
+    async def open(self) -> "Runners":
+        """This worker owns the definitions now: go on with what is unfinished."""
+        await self._keeper.catch_up()
+        self.start_unfinished()
+        return self
+
+    def start_unfinished(self) -> None:
+        """Start whatever is to be done and is not being done here."""
+        for runner in self._runners:
+            runner.start_unfinished()
+
+    async def close(self) -> None:
+        """Stop; another worker does what is left."""
+        for runner in self._runners:
+            await runner.close()
+
+
+def keep_definitions(streams: Streams, keeper: DefinitionsKeeper, runners: Runners) -> None:
     """Register the agent."""
 
     @streams.app.agent(streams.definitions, name="keep_definitions", concurrency=1)
     async def keep(stream: Any) -> None:
-        """Do the tasks that were asked for."""
+        """Do what was asked for."""
         async for event in stream.noack().events():
             try:
                 await keeper.reached(event.value.next)
-                runner.start_unfinished()
+                runners.start_unfinished()
                 event.ack()
             except Exception as error:  # noqa: BLE001 -- no exception leaves an agent
-                await worker_fault(streams.app, "starting tasks", error)
+                await worker_fault(streams.app, "doing what stands in the definitions", error)

@@ -19,11 +19,12 @@ from agents.copy_topics import TopicCopier
 from agents.filed_partition import FiledPartition
 from agents.flush_buffers import BufferedPartition, BufferingRoom, Ticker, flush_buffers
 from agents.keep_dead_letters import DeadLetterPartition, KeepingRoom, keep_dead_letters
-from agents.keep_definitions import DefinitionsKeeper, TaskRunner, keep_definitions
+from agents.keep_definitions import DefinitionsKeeper, Runners, TaskRunner, keep_definitions
 from agents.loader import LoadingRoom
 from agents.map_events import Cutter, map_events
 from agents.mapped_partition import MappedPartition, MappingRoom, told_bytes_max
 from agents.patience import until_done
+from agents.prepare_pipelines import PipelineRunner
 from agents.refused_records import RefusedRecords
 from agents.trim_logs import Trimmer
 from agents.upload_files import upload_files
@@ -53,8 +54,9 @@ from app.model.export import Export
 from app.model.import_source import Region
 from app.model.receiver import Receiver
 from app.model.row import Row
+from app.pipelines import Pipelines
 from app.scrape import Scrapes, Sources
-from app.settings import Settings
+from app.settings import API_KEY, Settings
 from app.slicing.bounded_staging import BoundedStaging
 from app.slicing.registry import open_staging
 from app.slicing.staging import Staging
@@ -122,13 +124,14 @@ class House(Service):
             bindable=self._bindable if settings.on_kafka else None,
         )
         self.import_sources = ImportSources(self._keeper)
+        self.pipelines = Pipelines(self._keeper, self._asides)
+        self.ingest = self._way_in(crash)
         self._task_owner = self._owned_tasks(crash)
         self._mapped = self._owned_events(crash, staging)
         self._buffers_table = BuffersTable(self.streams)
         self._files_table = FilesTable(self.streams)
         self._buffered = self._owned_slices(crash)
         self._filed = self._owned_files(crash, staging)
-        self.ingest = self._way_in(crash)
         self._dead = self._owned_dead_letters(crash)
         self._owned: dict[str, OwnedPartitions[Any]] = {
             "definitions": self._task_owner,
@@ -218,6 +221,11 @@ class House(Service):
         if self.token_made is not None:
             lines.append(f"API token of project {FIRST_PROJECT}, shown only now: {self.token_made}")
             lines.append(f"It opens the import source {FIRST_SOURCE} of client {FIRST_CLIENT_ID} as well.")
+        if self.settings.feldera_is_open_to_others:
+            lines.append(
+                "WARNING: the Feldera API asks nobody for a key. Whoever reaches this address may read and drop"
+            )
+            lines.append("the tables of all pipelines: set FOREBAY_FELDERA_AUTH=api-key, or listen on 127.0.0.1.")
         return "\n".join([*lines, "What to do next: README.md, or curl " + url + "/ready"])
 
     # putting together
@@ -231,10 +239,12 @@ class House(Service):
     def _log(self) -> Log:
         return log_of(self.app)
 
-    def _owned_tasks(self, crash: CrashPoints) -> OwnedPartitions[TaskRunner]:
-        runner = TaskRunner(self._keeper, self._asides, crash)
-        keep_definitions(self.streams, self._keeper, runner)
-        return OwnedPartitions(self.app, DEFINITIONS, lambda _: runner.open())
+    def _owned_tasks(self, crash: CrashPoints) -> OwnedPartitions[Runners]:
+        tasks = TaskRunner(self._keeper, self._asides, crash)
+        pipelines = PipelineRunner(self._keeper, self._asides, self.ingest.accept, self.clock.stamp, crash)
+        runners = Runners(self._keeper, tasks, pipelines)
+        keep_definitions(self.streams, self._keeper, runners)
+        return OwnedPartitions(self.app, DEFINITIONS, lambda _: runners.open())
 
     def _owned_events(self, crash: CrashPoints, staging: Staging) -> OwnedPartitions[MappedPartition]:
         room = MappingRoom(
@@ -337,6 +347,7 @@ class House(Service):
         return Doors(
             definitions=self.definitions,
             import_sources=self.import_sources,
+            pipelines=self.pipelines,
             ingest=self.ingest,
             ready=self.ready,
             waiting_for=self.waiting_for,
@@ -353,6 +364,7 @@ class House(Service):
             clock=self.clock,
             public_url=self.settings.public_url,
             region=Region(self.settings.region),
+            feldera_asks_keys=self.settings.feldera_auth == API_KEY,
             bodies=BodyReader(self.settings.request_bytes_max),
             tally=self._door_tally,
         )

@@ -4,6 +4,7 @@ import logging
 import os
 import re
 import socket
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import quote
@@ -20,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 MIB = 1024 * 1024
 KAFKA = "kafka://"
+API_KEY = "api-key"
 SECRET_GRACE_MAX_S = 7 * 24 * 3600
 _TOPICS = re.compile(r"(?:[A-Za-z0-9._*-]|\{project\})+")
 
@@ -50,6 +52,7 @@ class Settings(BaseSettings):
     public_url: str = ""
     worker_url: str = ""
     region: Literal["us", "eu"] = "us"
+    feldera_auth: Literal["none", "api-key"] = "none"
     stitch_load_interval_s: Annotated[float, Field(ge=1, le=3600)] = 5.0
     secret_grace_s: Annotated[float, Field(ge=0, le=SECRET_GRACE_MAX_S)] = 24 * 3600.0
     partitions: Annotated[int, Field(ge=1, le=256)] = 4
@@ -95,6 +98,11 @@ class Settings(BaseSettings):
         return _listed(self.kafka_bindable_topics)
 
     @property
+    def feldera_is_open_to_others(self) -> bool:
+        """Whether somebody on another machine may use the Feldera API without a key."""
+        return self.feldera_auth != API_KEY and not is_loopback(self.host)
+
+    @property
     def on_kafka(self) -> bool:
         """Whether the log is a Kafka cluster, so that there may be several workers."""
         return self.broker.startswith(KAFKA)
@@ -123,6 +131,14 @@ class Settings(BaseSettings):
             "public_url": f"http://{'127.0.0.1' if host in {'0.0.0.0', '::'} else host}:{port}",  # noqa: S104
         }
         return {**values, **{name: values.get(name) or default for name, default in defaults.items()}}
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches what listens there."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _listed(text: str) -> list[str]:

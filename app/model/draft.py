@@ -54,3 +54,39 @@ class ExportChange(msgspec.Struct, frozen=True):
             before.size_bytes if self.size_bytes is None else self.size_bytes,
             before.time_s if self.time_s is None else self.time_s,
         )
+
+
+class PipelineDraft(msgspec.Struct, frozen=True):
+    """A pipeline to be made, or to be put in the place of another. `program_config`, `runtime_config`: JSON texts."""
+
+    name: str
+    code: str
+    udf_rust: str = ""
+    udf_toml: str = ""
+    program_config: str = "{}"
+    runtime_config: str = "{}"
+    description: str = ""
+    tags: tuple[str, ...] = ()
+
+    @property
+    def replacement(self) -> "PipelineEdit":
+        """What makes another pipeline like this one."""
+        return PipelineEdit(**msgspec.structs.asdict(self))
+
+
+class PipelineEdit(msgspec.Struct, frozen=True):
+    """What is None stays as it is."""
+
+    name: str | None = None
+    code: str | None = None
+    udf_rust: str | None = None
+    udf_toml: str | None = None
+    program_config: str | None = None
+    runtime_config: str | None = None
+    description: str | None = None
+    tags: tuple[str, ...] | None = None
+
+    def program_changes(self) -> dict[str, str]:
+        """Those members of a program that it gives, by their names in the program, but for its code."""
+        given = {"config": self.program_config, "udf_rust": self.udf_rust, "udf_toml": self.udf_toml}
+        return {name: value for name, value in given.items() if value is not None}

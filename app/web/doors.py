@@ -13,11 +13,19 @@ from app.model.bound_topic import Binding
 from app.model.column import Template
 from app.model.conditions import MIB
 from app.model.dead_letter import DeadLetter
-from app.model.draft import ExportChange, ExportDraft, ImportSourceDraft, ReceiverDraft
+from app.model.draft import (
+    ExportChange,
+    ExportDraft,
+    ImportSourceDraft,
+    PipelineDraft,
+    PipelineEdit,
+    ReceiverDraft,
+)
 from app.model.event import Event
 from app.model.export import Export
 from app.model.file_status import FileStatus
 from app.model.import_source import ImportSource, ImportToken, Region, SourceState
+from app.model.pipeline import Pipeline, PipelineState
 from app.model.receiver import Deduplication, Receiver
 from app.model.row import Row
 from app.model.task import Task
@@ -124,6 +132,43 @@ class ImportSources(Protocol):
         """From now on it opens nothing here."""
 
 
+class Pipelines(Protocol):
+    """The one way to read and change pipelines. Changes raise DefinitionRefused; those with a program, LoadFailed."""
+
+    def find(self, name: str) -> Pipeline | None:
+        """The pipeline of exactly this name."""
+
+    async def known(self, name: str) -> Pipeline:
+        """The same; raises DefinitionRefused if there is none."""
+
+    def all(self) -> list[Pipeline]:
+        """By name."""
+
+    async def catch_up(self) -> None:
+        """Know all that other workers have defined until now; bounded in rate."""
+
+    async def create(self, draft: PipelineDraft) -> Pipeline:
+        """Make a pipeline, stopped. One whose program has errors is made, too."""
+
+    async def update(self, name: str, edit: PipelineEdit) -> Pipeline:
+        """Change the pipeline at once; what is None stays."""
+
+    async def delete(self, name: str) -> None:
+        """Forget the pipeline."""
+
+    async def start(self, name: str, initial: PipelineState) -> None:
+        """Have its tables prepared; then it is running, or paused."""
+
+    async def move(self, name: str, to: PipelineState) -> None:
+        """Pause, resume or stop it."""
+
+    async def clear(self, name: str) -> None:
+        """Have its tables and views dropped."""
+
+    async def dismiss_error(self, name: str) -> None:
+        """Forget why its last start failed."""
+
+
 class Ingest(Protocol):
     """Takes events in."""
 
@@ -194,10 +239,12 @@ class Doors:
     one event as the export would, and stores nothing. `is_admin` compares a token with the admin's in constant time.
     `tail` listens to a receiver, unless too many listen. `scrape` gives all metrics to whom `may_scrape` lets, by his
     token (empty if he has none). `region`: where this service is; import sources of another take nothing here.
+    `feldera_asks_keys`: whether the Feldera API is only for those who have a token of a project.
     """
 
     definitions: Definitions
     import_sources: ImportSources
+    pipelines: Pipelines
     ingest: Ingest
     ready: Callable[[], bool]
     waiting_for: Callable[[], Sequence[str]]
@@ -213,6 +260,7 @@ class Doors:
     clock: Clock
     public_url: str
     region: Region = Region.US
+    feldera_asks_keys: bool = False
     tally: DoorTally = field(default_factory=DoorTally)
     forwarder: Forwarder = field(default_factory=Forwarder)
     bodies: BodyReader = field(default_factory=lambda: BodyReader(MIB))

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from hmac import compare_digest
-from ipaddress import ip_address
 
 from aiohttp import hdrs, web
 
 from app.metrics import CONTENT_TYPE
+from app.settings import is_loopback
 from app.web.bearer import bearer_token
 from app.web.doors import Doors
 from app.web.errors import Refusal
@@ -25,7 +25,7 @@ async def metrics(doors: Doors, request: web.Request) -> web.Response:
 
 def may_scrape(host: str, metrics_token: str | None, is_admin: Callable[[str], bool]) -> Callable[[str], bool]:
     """Says who may: whoever has the metrics token or the admin's. Without a metrics token, all who reach a loopback."""
-    is_open = metrics_token is None and _is_loopback(host)
+    is_open = metrics_token is None and is_loopback(host)
 
     def may(token: str) -> bool:
         return is_open or is_admin(token) or (metrics_token is not None and _same(token, metrics_token))
@@ -36,10 +36,3 @@ def may_scrape(host: str, metrics_token: str | None, is_admin: Callable[[str], b
 def _same(token: str, other: str) -> bool:
     """Compared in a time that tells nothing."""
     return compare_digest(token.encode("utf-8", "replace"), other.encode())
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

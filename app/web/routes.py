@@ -13,6 +13,7 @@ from app.web.buffer.routes import BUFFER
 from app.web.connections import ConnectionRunner
 from app.web.doors import Doors
 from app.web.errors import LineTooLarge, Refusal, RequestMalformed
+from app.web.feldera.routes import FELDERA
 from app.web.health import HEALTH
 from app.web.house.routes import HOUSE
 from app.web.request_ids import RequestIds
@@ -20,7 +21,7 @@ from app.web.sender import LINE_BYTES_MAX
 from app.web.stitch.routes import STITCH
 from app.web.views import UNKNOWN, Api, named, views_of
 
-APIS = (BUFFER, STITCH, HOUSE, HEALTH)  # health last: its unknown paths are those that no API's prefix bears
+APIS = (BUFFER, STITCH, FELDERA, HOUSE, HEALTH)  # health last: its unknown paths are those that no API's prefix bears
 
 
 def install(app: faust.App, doors: Doors) -> None:

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from agents.keep_definitions import TASK_ERROR_CHARACTERS_MAX, DefinitionsKeeper, TaskRunner
+from agents.keep_definitions import TASK_ERROR_CHARACTERS_MAX, DefinitionsKeeper, Runners, TaskRunner
 from app.crash import CrashPoints
 from app.destinations.thread import DestinationThread
 from app.errors import DefinitionRefused, LogFailed, Rejected, Retryable
@@ -35,6 +35,10 @@ def a_task(task_id: str = "t", kind: TaskType = TaskType.RECEIVER_CREATE) -> Tas
 
 def a_runner(worker) -> TaskRunner:
     return TaskRunner(worker.keeper, DestinationThread(worker.bench.destination), CrashPoints(""))
+
+
+def an_owner(worker) -> Runners:
+    return Runners(worker.keeper, a_runner(worker))
 
 
 def create(task_id: str = "t", receiver: str = "r", *tables: str) -> StartTask:
@@ -212,7 +216,7 @@ async def test_a_reading_that_failed_is_told_and_the_next_one_begins_anew():
 async def test_a_task_prepares_its_tables_and_is_then_made_true():
     bench = Bench()
     worker = bench.worker()
-    await a_runner(worker).open()
+    await an_owner(worker).open()
     runner = a_runner(worker)
     await worker.keeper.submit(create("t", "r", "one", "two"))
     assert worker.keeper.receivers.by_uid == {}
@@ -229,13 +233,13 @@ async def test_a_new_owner_does_what_is_unfinished():
     bench = Bench()
     first, second = bench.worker(), bench.worker()
     bench.destination.act = lambda _call, _: fails_before(Retryable("away", after_s=10))
-    runner = await a_runner(first).open()
+    runner = await an_owner(first).open()
     await first.keeper.submit(create("t", "r", "one"))
     runner.start_unfinished()
     await settled()
     await runner.close()
     bench.destination.act = lambda _call, _: Act()
-    await a_runner(second).open()
+    await an_owner(second).open()
     await settled()
     assert second.keeper.receivers.by_uid.keys() == {"r"}
     assert len(finishes(bench)) == 1

@@ -18,7 +18,9 @@ from app.model.file import FileState
 from app.model.file_status import FileStatus
 from app.model.mapping import Mapping, TableId
 from app.model.receiver import Receiver
+from app.model.relation import Field, Relation, SqlType, SqlTypeName, View
 from app.model.task import Task, TaskStatus, TaskType
+from app.pipelines import Pipelines
 from app.web.body import BodyReader
 from app.web.doors import Doors
 from tables.ledger import ReceiverLedger
@@ -246,6 +248,23 @@ class Folded:
             await self.submit(self.elsewhere.pop(0))
 
 
+class FakeDestination:
+    """Runs every program, unless it is told what it cannot run. A view has the one field `n`."""
+
+    def __init__(self) -> None:
+        self.checked: list[tuple[str, Sequence[Relation], Sequence[View]]] = []
+        self.fail_with: Exception | None = None
+
+    async def check_program(
+        self, schema: str, relations: Sequence[Relation], views: Sequence[View]
+    ) -> tuple[View, ...]:
+        if self.fail_with:
+            raise self.fail_with
+        self.checked.append((schema, relations, views))
+        n = Field("n", SqlType(SqlTypeName.BIGINT))
+        return tuple(msgspec.structs.replace(view, fields=(n,)) for view in views)
+
+
 class House:
     """All fakes behind one set of doors."""
 
@@ -253,6 +272,8 @@ class House:
         self.definitions = FakeDefinitions()
         self.folded = Folded()
         self.import_sources = ImportSources(self.folded)
+        self.destination = FakeDestination()
+        self.pipelines = Pipelines(self.folded, self.destination)
         self.ingest = FakeIngest()
         self.files = FakeFiles()
         self.is_ready = True
@@ -264,6 +285,7 @@ class House:
         self.doors = Doors(
             definitions=self.definitions,
             import_sources=self.import_sources,
+            pipelines=self.pipelines,
             ingest=self.ingest,
             ready=lambda: self.is_ready,
             waiting_for=lambda: [] if self.is_ready else ["recovery of tables"],
