@@ -8,7 +8,9 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
+from psycopg import sql
 
 from app.destinations.base import Destination, Load, Loaded, LoadSlice, Row
 from app.destinations.registry import open_destination
@@ -18,8 +20,6 @@ from app.model.relation import Field, Relation, SqlType, SqlTypeName, View
 from app.slicing.csv import encode_rows
 
 SCHEMA = "shop"
-EXPORT = "export"
-TOKEN = ExportToken("0001", "[_internal] Pipeline shop", SCHEMA)
 _numbers = count(1)
 
 
@@ -73,12 +73,10 @@ class Shop:
     title: str
     destination: Destination
 
-    def __init__(self, *, export: str = EXPORT, schema: str = SCHEMA) -> None:
-        self.export = export
+    def __init__(self, schema: str = SCHEMA) -> None:
         self.schema = schema
         self.mapping: Mapping = changeset_mapping(schema, ())
-        self.token = TOKEN
-        self._end: int | None = None
+        self._begin()
 
     def prepare(self, *relations: Relation, views: Sequence[View] = ()) -> None:
         self.mapping = changeset_mapping(self.schema, relations)
@@ -96,11 +94,15 @@ class Shop:
         place = "log", 0, previous, previous or 0, self._end
         return LoadSlice(*place, len(rows), 0, lambda: iter(rows), lambda: iter([encode_rows(rows)]))
 
-    def clear(self, new_export: str) -> None:
+    def clear(self) -> None:
         """As the pipeline's clear does: what comes is for another export."""
         self.destination.clear_pipeline(self.schema, self.export)
-        self.export, self._end = new_export, None
-        self.token = ExportToken(new_export, TOKEN.description, self.schema)
+        self._begin()
+
+    def _begin(self) -> None:
+        self.export = f"export_{next(_numbers)}"  # roles are those of all databases of a server
+        self.token = ExportToken(self.export, f"[_internal] Pipeline {self.schema}", self.schema)
+        self._end: int | None = None
 
     def rows(self, relation: Relation | str = KEYED) -> list[tuple[Any, ...]]:
         """Of a table or a view, sorted."""
@@ -144,4 +146,35 @@ class SqliteShop(Shop):
             connection.execute(statement.format(f'"{self.schema}.{name}"'))
 
 
-SHOPS: dict[str, Any] = {"sqlite": SqliteShop}
+class PostgresqlShop(Shop):
+    title = "PostgreSQL"
+
+    def __init__(self, directory: Path, request: pytest.FixtureRequest) -> None:
+        super().__init__()
+        del directory
+        self.url = request.getfixturevalue("postgresql").new_database()
+        self.destination = self.open()
+
+    def open(self) -> Destination:
+        return open_destination(self.url)
+
+    def read(self, name: str) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.url) as connection:
+            query = sql.SQL("SELECT * FROM {}").format(sql.Identifier(self.schema, name))
+            return connection.execute(query).fetchall()
+
+    def tables(self) -> set[str]:
+        with psycopg.connect(self.url) as connection:
+            found = connection.execute(
+                "SELECT tablename FROM pg_tables WHERE schemaname = %(schema)s"
+                " UNION SELECT viewname FROM pg_views WHERE schemaname = %(schema)s",
+                {"schema": self.schema},
+            )
+            return {name for (name,) in found}
+
+    def execute(self, statement: str, name: str) -> None:
+        with psycopg.connect(self.url) as connection:
+            connection.execute(sql.SQL(statement).format(sql.Identifier(self.schema, name)))
+
+
+SHOPS: dict[str, Any] = {"sqlite": SqliteShop, "postgresql": PostgresqlShop}

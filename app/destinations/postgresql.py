@@ -13,15 +13,19 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
+from app.destinations import postgresql_pipelines
 from app.destinations.base import Capabilities, Held, Load, Loaded, RefusedRow, Watermark
 from app.destinations.documents.loading import load_slices
 from app.destinations.postgresql_documents import SETUP as DOCUMENTS_SETUP
 from app.destinations.postgresql_documents import PostgresqlDocuments, standing_tables
 from app.destinations.postgresql_errors import words
-from app.destinations.postgresql_names import find, names, table_of
+from app.destinations.postgresql_names import NAME_BYTES_MAX, find, names, table_of
+from app.destinations.postgresql_relations import SETUP as RELATIONS_SETUP
+from app.destinations.postgresql_relations import PostgresqlRelations, read_held
 from app.destinations.postgresql_roles import Roles
 from app.destinations.postgresql_rows import write_rows
 from app.destinations.refusals import Refusals
+from app.destinations.relations.loading import load_changesets
 from app.destinations.rules import LoadPlan, check_table, count_refused, plan_load
 from app.errors import LoadFailed, Rejected, Retryable, SettingInvalid
 from app.model.mapping import Mapping, MappingKind
@@ -30,7 +34,6 @@ from app.model.relation import Relation, View
 CONNECT_MAX_S = 10
 LOCK_WAIT_MAX_S = 10
 PAUSED_MAX_S = 60
-NAME_BYTES_MAX = 63  # PostgreSQL cuts longer ones off, and says so only in a notice
 
 _SESSION = {  # what the URL does not say itself
     "fallback_application_name": "forebay",
@@ -172,11 +175,22 @@ class Postgresql:
                 return Loaded(0, len(plan.slices), plan.skipped, table_made=made)
             if load.mapping.kind is MappingKind.DOCUMENTS:
                 return self._load_documents(connection, load, plan)
+            if load.mapping.kind is MappingKind.CHANGESETS:
+                return self._load_changesets(connection, load, plan)
             return self._load_rows(connection, load, plan, made=made)
 
     def _load_documents(self, connection: psycopg.Connection[tuple[object, ...]], load: Load, plan: LoadPlan) -> Loaded:
         schema, roles = load.mapping.table_id.schema, self._known_roles()
         loaded = load_slices(PostgresqlDocuments(connection, schema, roles, load.token), load, plan)
+        roles.take_on(load.token)  # what is left to do at the commit is triggers'
+        return loaded
+
+    def _load_changesets(
+        self, connection: psycopg.Connection[tuple[object, ...]], load: Load, plan: LoadPlan
+    ) -> Loaded:
+        postgresql_pipelines.check_owner(connection, load.export)
+        roles = self._known_roles()
+        loaded = load_changesets(PostgresqlRelations(connection, load, roles), load, plan)
         roles.take_on(load.token)  # what is left to do at the commit is triggers'
         return loaded
 
@@ -198,10 +212,19 @@ class Postgresql:
             if load.mapping.kind is MappingKind.DOCUMENTS:
                 self._prepare_documents(connection, load)
                 return False
+            if load.mapping.kind is MappingKind.CHANGESETS:
+                self._prepare_changesets(connection, load)
+                return False
             oid, made = _create_table(connection, load.mapping)
             connection.execute(_LOCK_DDL)
             self._known_roles().prepare(load.export, load.token, load.mapping, oid)
             return made
+
+    def _prepare_changesets(self, connection: psycopg.Connection[tuple[object, ...]], load: Load) -> None:
+        """The token's rights on the tables, which are there."""
+        postgresql_pipelines.check_owner(connection, load.export)
+        tables = postgresql_pipelines.table_oids(connection, load.mapping)
+        self._known_roles().prepare_tables(load.export, load.token, load.mapping.table_id.schema, tables)
 
     def _prepare_documents(self, connection: psycopg.Connection[tuple[object, ...]], load: Load) -> None:
         """The schema, and the token's rights on what is in it; loads make their tables themselves."""
@@ -232,7 +255,8 @@ class Postgresql:
         """See Destination. Who has a refused row has a watermark; who has never loaded may have a role."""
         with self._transaction() as connection:
             marks = _read_watermarks(connection)
-            return {mark.export for mark in marks} | self._known_roles().exports()
+            with_tables = postgresql_pipelines.known_exports(connection)
+            return {mark.export for mark in marks} | self._known_roles().exports() | with_tables
 
     def forget(self, export: str) -> None:
         """See Destination."""
@@ -240,23 +264,32 @@ class Postgresql:
             connection.execute("DELETE FROM _forebay.watermarks WHERE export = %s", (export,))
             connection.execute("DELETE FROM _forebay.refused WHERE export = %s", (export,))
             connection.execute(_LOCK_DDL)
+            postgresql_pipelines.forget(connection, self._known_roles(), export)
             self._known_roles().drop(export)
 
     def check_program(self, schema: str, relations: Sequence[Relation], views: Sequence[View]) -> tuple[View, ...]:
-        """See Destination."""
-        raise _no_pipelines(schema, relations, views)
+        """See Destination. In a schema of its own, for the real one may have tables."""
+        postgresql_pipelines.check_schema(schema)
+        with self._transaction() as connection, connection.transaction(force_rollback=True):
+            return postgresql_pipelines.check(connection, self._known_roles(), relations, views, _failure)
 
     def prepare_pipeline(self, export: str, mapping: Mapping, views: Sequence[View]) -> None:
         """See Destination."""
-        raise _no_pipelines(export, mapping, views)
+        postgresql_pipelines.check_schema(mapping.table_id.schema)
+        with self._transaction() as connection:
+            connection.execute(_LOCK_DDL)
+            postgresql_pipelines.prepare(connection, self._known_roles(), export, mapping, views)
 
     def clear_pipeline(self, schema: str, export: str) -> None:
         """See Destination."""
-        raise _no_pipelines(schema, export)
+        with self._transaction() as connection:
+            connection.execute(_LOCK_DDL)
+            postgresql_pipelines.clear(connection, self._known_roles(), schema, export)
 
     def held(self, export: str) -> Held | None:
         """See Destination."""
-        raise _no_pipelines(export)
+        with self._transaction() as connection:
+            return read_held(connection, export)
 
     def _is_anything_left(self, load: Load) -> bool:
         return bool(plan_load(load, self.watermarks([load.export])).slices)
@@ -306,12 +339,14 @@ class Postgresql:
             parameters: dict[str, Any] = {**ours, "options": options, "client_encoding": "UTF8"}
             connection = psycopg.connect(self._url, autocommit=True, **parameters)
             self._connection = connection
-            if connection.execute("SELECT to_regclass('_forebay.refused')").fetchone() == (None,):
+            if connection.execute("SELECT to_regclass('_forebay.pipelines')").fetchone() == (None,):
                 with connection.transaction():
                     connection.execute(_LOCK_DDL)
                     _create_schema(connection, "_forebay")
                     connection.execute(_SETUP)
                     connection.execute(DOCUMENTS_SETUP)
+                    connection.execute(RELATIONS_SETUP)
+                    connection.execute(postgresql_pipelines.SETUP)
         return self._connection
 
     def _known_roles(self) -> Roles:
@@ -333,10 +368,6 @@ class Postgresql:
                     if holder in before:  # the same number of bytes
                         self._connected().execute(_END, (holder[0],))
             raise
-
-
-def _no_pipelines(*_arguments: object) -> Rejected:
-    return Rejected("pipelines are not loaded into PostgreSQL yet")
 
 
 def _failure(error: psycopg.Error) -> LoadFailed:

@@ -8,6 +8,8 @@ from psycopg import sql
 
 from app.model.mapping import Mapping
 
+NAME_BYTES_MAX = 63  # PostgreSQL cuts longer ones off, and says so only in a notice
+
 _FIND: LiteralString = """
 SELECT class.oid, class.relkind FROM pg_class AS class JOIN pg_namespace AS schema ON schema.oid = class.relnamespace
 WHERE schema.nspname = %s AND class.relname = %s

@@ -7,7 +7,8 @@ The role cannot log in. Forebay's own user takes it on within a load (`SET LOCAL
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, LiteralString
 
 import psycopg
@@ -15,11 +16,12 @@ from psycopg import sql
 
 from app.errors import Retryable
 from app.model.export_token import ExportToken
-from app.model.mapping import Mapping
+from app.model.mapping import Mapping as ExportMapping
 
 logger = logging.getLogger(__name__)
 
 PREFIX = "forebay_export_"
+VIEWS_PREFIX = "forebay_views_"
 MADE_AGAIN_AFTER_S = 0.2
 
 _MAY_CREATE: LiteralString = "SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user"
@@ -53,7 +55,7 @@ class Roles:
                 "(ALTER ROLE … CREATEROLE lets Forebay make a role for each export)"
             )
 
-    def prepare(self, export: str, token: ExportToken, mapping: Mapping, oid: int) -> None:
+    def prepare(self, export: str, token: ExportToken, mapping: ExportMapping, oid: int) -> None:
         """Make the token's role, if it is not there, with the rights that its loads need. In a transaction."""
         if not self._may_create or (token.id, oid) in self._ready:
             return
@@ -69,6 +71,39 @@ class Roles:
         self._make(export, token)
         self._open(token, schema, tables)
         self._ready.add((token.id, _SCHEMA))
+
+    def prepare_tables(
+        self, export: str, token: ExportToken, schema: str, tables: Mapping[int, sql.Identifier]
+    ) -> None:
+        """The same for a pipeline's tables, by their oids. In a transaction."""
+        if not self._may_create or all((token.id, oid) in self._ready for oid in tables):
+            return
+        self._make(export, token)
+        self._open(token, schema, list(tables.values()))
+        self._ready.update((token.id, oid) for oid in tables)
+
+    @contextmanager
+    def viewing(self, export: str, schema: str, tables: Sequence[sql.Identifier]) -> Iterator[None]:
+        """Be the owner of the export's views, who may read these tables of the schema. In a transaction."""
+        if not self._may_create:
+            yield
+            return
+        role = sql.Identifier(VIEWS_PREFIX + export)
+        if self._connection.execute(_EXISTS, (VIEWS_PREFIX + export,)).fetchone() is None:
+            self._run("CREATE ROLE {} NOLOGIN NOINHERIT", role)
+            self._run("GRANT {} TO CURRENT_USER", role)
+        self._run("GRANT USAGE, CREATE ON SCHEMA {} TO {}", sql.Identifier(schema), role)
+        for table in tables:
+            self._run("GRANT SELECT ON TABLE {} TO {}", table, role)
+        self._run("SET LOCAL ROLE {}", role)
+        yield
+        self._run("RESET ROLE")
+
+    def drop_viewing(self, export: str) -> None:
+        """Remove the owner of the export's views, which are dropped. In a transaction."""
+        name = VIEWS_PREFIX + export
+        if self._may_create and self._connection.execute(_EXISTS, (name,)).fetchone() is not None:
+            self._drop_role(name)
 
     def open(self, token: ExportToken, table: sql.Identifier) -> None:
         """Let the token's role write a table that its load has made."""
@@ -122,13 +157,16 @@ class Roles:
 
     def _drop_all(self, export: str) -> None:
         for (name,) in self._connection.execute(_OF_EXPORT, (export,)).fetchall():
-            try:
-                with self._connection.transaction():
-                    self._run("DROP OWNED BY {0}; DROP ROLE {0}", sql.Identifier(str(name)))
-                self._ready = {(token, table) for token, table in self._ready if PREFIX + token != name}
-            except (psycopg.errors.DependentObjectsStillExist, psycopg.errors.InsufficientPrivilege) as error:
-                self._staying.add(str(name))
-                logger.warning("the role %s stays: %s", name, error.diag.message_primary)
+            self._drop_role(str(name))
+
+    def _drop_role(self, name: str) -> None:
+        try:
+            with self._connection.transaction():
+                self._run("DROP OWNED BY {0}; DROP ROLE {0}", sql.Identifier(name))
+            self._ready = {(token, table) for token, table in self._ready if PREFIX + token != name}
+        except (psycopg.errors.DependentObjectsStillExist, psycopg.errors.InsufficientPrivilege) as error:
+            self._staying.add(name)
+            logger.warning("the role %s stays: %s", name, error.diag.message_primary)
 
     def _database(self) -> str:
         row = self._connection.execute(_DATABASE).fetchone()
