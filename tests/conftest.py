@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -44,7 +45,7 @@ def kafka_broker() -> Iterator[KafkaBroker]:
 def kafka(kafka_broker: KafkaBroker) -> Iterator[KafkaBroker]:
     """A broker without topics."""
     yield kafka_broker
-    kafka_broker.clear()
+    asyncio.run(kafka_broker.clear())
 
 
 @pytest.fixture(scope="session")

@@ -110,10 +110,6 @@ class KafkaBroker:
             else:
                 return
 
-    def clear(self) -> None:
-        """Delete all topics and groups."""
-        asyncio.run(self._clear())
-
     async def create_topic(self, name: str, partitions: int) -> None:
         """If it is not there."""
         admin = AIOKafkaAdminClient(bootstrap_servers=self.address)
@@ -128,7 +124,8 @@ class KafkaBroker:
         finally:
             await admin.close()
 
-    async def _clear(self) -> None:
+    async def clear(self) -> None:
+        """Delete all topics."""
         admin = AIOKafkaAdminClient(bootstrap_servers=self.address)
         await admin.start()
         try:
