@@ -23,6 +23,7 @@ _REFUSED = {
     "importSourceMappingLimitReached": HTTPStatus.CONFLICT,
     "importTokenCountLimitReached": HTTPStatus.CONFLICT,
     "importTokenAlreadyExists": HTTPStatus.CONFLICT,
+    "pipelineNotFound": HTTPStatus.NOT_FOUND,
 }
 _LATER = {"Retry-After": "1"}
 

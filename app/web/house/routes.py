@@ -1,6 +1,6 @@
 """All addresses of the house API."""
 
-from app.web.house import stitch_sources, tokens
+from app.web.house import pipelines, stitch_sources, tokens
 from app.web.house.errors import encode_error
 from app.web.house.receivers import routes_of
 from app.web.views import Api, Route
@@ -9,6 +9,7 @@ PREFIX = "/house"
 TOKENS = "/house/tokens"
 SOURCES = "/house/stitch-sources"
 SOURCE = "/house/stitch-sources/{source}"
+PIPELINE = "/house/pipelines/{pipeline}"
 
 ROUTES = (
     Route("GET", TOKENS, tokens.list_tokens),
@@ -24,5 +25,6 @@ ROUTES = (
     Route("POST", f"{SOURCE}/tokens", stitch_sources.create_token),
     Route("DELETE", f"{SOURCE}/tokens/{{token_id}}", stitch_sources.revoke_token),
     *routes_of(SOURCE, stitch_sources.receiver_of),
+    *routes_of(PIPELINE, pipelines.receiver_of),
 )
 HOUSE = Api(PREFIX, ROUTES, encode_error)
