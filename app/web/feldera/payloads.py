@@ -4,7 +4,7 @@ import re
 from typing import Annotated, Any, TypeVar
 
 import msgspec
-from msgspec import Meta, Raw
+from msgspec import UNSET, Meta, Raw, UnsetType
 
 from app.model.draft import PipelineDraft, PipelineEdit
 from app.model.pipeline import PIPELINE_NAME_CHARACTERS_MAX
@@ -29,8 +29,8 @@ class NewPipeline(msgspec.Struct, frozen=True):
     program_code: str
     udf_rust: _Kept | None = None
     udf_toml: _Kept | None = None
-    program_config: Raw | None = None
-    runtime_config: Raw | None = None
+    program_config: Raw | UnsetType = UNSET
+    runtime_config: Raw | UnsetType = UNSET
     description: _Description | None = None
     tags: _Tags | None = None
 
@@ -56,8 +56,8 @@ class ChangedPipeline(msgspec.Struct, frozen=True):
     program_code: str | None = None
     udf_rust: _Kept | None = None
     udf_toml: _Kept | None = None
-    program_config: Raw | None = None
-    runtime_config: Raw | None = None
+    program_config: Raw | UnsetType = UNSET
+    runtime_config: Raw | UnsetType = UNSET
     description: _Description | None = None
     tags: _Tags | None = None
 
@@ -99,9 +99,9 @@ def _name(name: str) -> str:
     return name
 
 
-def _kept(member: str, raw: Raw | None) -> str | None:
+def _kept(member: str, raw: Raw | UnsetType) -> str | None:
     """The JSON text of an object."""
-    if raw is None:
+    if raw is UNSET:
         return None
     text = bytes(raw).decode()
     if text == "null":
