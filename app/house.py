@@ -32,6 +32,7 @@ from agents.worker import OwnedPartitions
 from app.admin_token import kept_admin_token
 from app.claims.rocks import RocksClaimIndex
 from app.clock import MonotonicClock
+from app.completion import Completions
 from app.crash import CrashPoints
 from app.dead_letters import DeadLetters
 from app.definitions import Definitions
@@ -144,6 +145,9 @@ class House(Service):
         self._topic_copier = self._copier()
         self._forwarder = Forwarder()
         self._ledger = Ledger(self.streams, self._log, self._asides.watermarks)
+        self._completions = Completions(
+            self.streams, self._log, self._asides.watermarks, self._asides.held, self.ingest.flush
+        )
         self._tails = Tails(self.streams, self._log, self._keeper.receivers, self._packs, lambda: self.app.should_stop)
         self.app.service(self)  # type: ignore[arg-type]  # Faust takes instances as well
         install(self.app, self._doors())
@@ -348,6 +352,7 @@ class House(Service):
             definitions=self.definitions,
             import_sources=self.import_sources,
             pipelines=self.pipelines,
+            completions=self._completions,
             ingest=self.ingest,
             ready=self.ready,
             waiting_for=self.waiting_for,

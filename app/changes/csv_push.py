@@ -38,6 +38,11 @@ class CsvPush:
         self._records = RecordSplitter()
         self.events = 0
 
+    @property
+    def kept_bytes(self) -> int:
+        """Of what is unfinished."""
+        return self._records.kept_bytes
+
     def feed(self, chunk: bytes) -> list[Change]:
         """What the records that end in it insert."""
         return [change for block in self._records.feed(chunk) for change in self._of_block(block)]

@@ -1,11 +1,12 @@
 """Pushes of JSON: units of bytes to changes."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 from app.changes.events import EVENT_FORMS, Change, Part, Rows
 from app.changes.format import Format, Lines, UpdateFormat
 from app.changes.literals import NotJson, described, elements_of, is_array, require_json
 from app.changes.parse_errors import ParseErrors, Tag
+from app.changes.quick import QuickReader
 from app.changes.records import LineSplitter
 from app.changes.refused import EventRefused, RecordRefused
 from app.changes.splitting import UNIT_BYTES_MAX, Unit, ValueSplitter
@@ -13,6 +14,8 @@ from app.model.relation import Relation
 
 NOT_JSON = "failed to parse string as a JSON document"
 _BLANKS = b" \t\n\r\f"
+_UNITS_AT_ONCE = 128
+_OPENING, _CLOSING = b"{[", b"}]"
 
 
 class JsonUnits:
@@ -88,18 +91,24 @@ class JsonUnits:
 
 
 class JsonPush:
-    """Reads a stream of JSON."""
+    """Reads a stream of JSON, the quick way where that goes."""
 
-    def __init__(self, relation: Relation, format_: Format, errors: ParseErrors) -> None:
+    def __init__(self, relation: Relation, format_: Format, errors: ParseErrors, *, quick: bool = True) -> None:
         self._units = JsonUnits(relation, format_, errors)
-        self._errors = errors
+        self._quick = QuickReader(relation, format_) if quick else None
         self._values = ValueSplitter()
         self._lines = LineSplitter() if format_.lines is Lines.SINGLE else None
+        self._value_a_line = True  # until a block of lines shows that it is not so
+
+    @property
+    def kept_bytes(self) -> int:
+        """Of what is unfinished."""
+        return (self._values if self._lines is None else self._lines).kept_bytes
 
     def feed(self, chunk: bytes) -> list[Change]:
         """What the values that end in it change."""
         if self._lines is None:
-            return self._of_units(self._values.feed(chunk))
+            return self._of_values(chunk)
         return [change for block in self._lines.feed(chunk) for change in self._of_lines(block)]
 
     def finish(self) -> list[Change]:
@@ -108,7 +117,41 @@ class JsonPush:
             return self._of_units(self._values.finish())
         return [change for block in self._lines.finish() for change in self._of_lines(block)]
 
-    def _of_units(self, units: list[Unit]) -> list[Change]:
+    # values that may stand on several lines
+
+    def _of_values(self, chunk: bytes) -> list[Change]:
+        changes: list[Change] = []
+        begin = 0
+        if not self._values.between:  # it may end with this line
+            begin = chunk.find(b"\n") + 1
+            changes += self._of_units(self._values.feed(chunk[:begin]))
+        if self._values.between and self._value_a_line:
+            end = chunk.rfind(b"\n") + 1
+            read = self._quickly(chunk[begin:end]) if end > begin else None
+            if read is not None:
+                changes += read
+                begin = end
+        if begin < len(chunk):
+            changes += self._of_units(self._values.feed(chunk[begin:]))
+        return changes
+
+    def _of_units(self, units: Sequence[Unit]) -> list[Change]:
+        changes: list[Change] = []
+        all_quick = True
+        for at in range(0, len(units), _UNITS_AT_ONCE):
+            some = units[at : at + _UNITS_AT_ONCE]
+            whole = [unit for unit in some if unit is not None]
+            read = self._quickly(b"\n".join(whole)) if len(whole) == len(some) else None
+            if read is None:
+                all_quick = False
+                changes += self._one_by_one(some)
+            else:
+                changes += read
+        if len(units) > 1 and all_quick:
+            self._value_a_line = False
+        return changes
+
+    def _one_by_one(self, units: Sequence[Unit]) -> list[Change]:
         changes: list[Change] = []
         for unit in units:
             try:
@@ -117,15 +160,19 @@ class JsonPush:
                 self._units.refuse(unit or b"", error)
         return changes
 
-    def _of_lines(self, block: Unit) -> Iterator[Change]:
-        if block is None:
-            yield from self._units.read(None)
-            return
-        for line in block.split(b"\n"):
-            yield from self._of_line(line)
+    # lines that are parsed by themselves
 
-    def _of_line(self, line: bytes) -> Iterator[Change]:
+    def _of_lines(self, block: Unit) -> list[Change]:
+        if block is None:
+            return self._units.read(None)
+        read = self._quickly(block) if _ends_values(block) else None
+        if read is None:
+            return [change for line in block.split(b"\n") for change in self._of_line(line)]
+        return read
+
+    def _of_line(self, line: bytes) -> list[Change]:
         """The values of a line. What is no JSON costs the rest of it."""
+        changes: list[Change] = []
         splitter = ValueSplitter()
         at = 0
         for unit in splitter.feed(line) + splitter.finish():
@@ -133,8 +180,28 @@ class JsonPush:
                 continue
             at = line.index(unit, at)
             try:
-                yield from self._units.read(unit)
+                changes += self._units.read(unit)
             except NotJson as error:
                 self._units.refuse(line[at:], error)
-                return
+                break
             at += len(unit)
+        return changes
+
+    def _quickly(self, block: bytes) -> list[Change] | None:
+        """None if that does not go."""
+        read = None if self._quick is None else self._quick.read(block)
+        if read is None:
+            return None
+        events, changes = read
+        self._units.events += events
+        return changes
+
+
+def _ends_values(block: bytes) -> bool:
+    """Whether each line ends with the end of a value, if all of it is JSON.
+
+    Where a line ends with a closing bracket and the next begins with an opening one, no value goes on: a comma would
+    have to stand between the two.
+    """
+    lines = map(bytes.strip, block.split(b"\n"))
+    return all(not line or (line[0] in _OPENING and line[-1] in _CLOSING) for line in lines)

@@ -36,6 +36,11 @@ class RawPush:
         self._lines = LineSplitter() if format_.mode is RawMode.LINES else None
         self.events = 0
 
+    @property
+    def kept_bytes(self) -> int:
+        """Of what is unfinished."""
+        return (self._blob if self._lines is None else self._lines).kept_bytes
+
     def feed(self, chunk: bytes) -> list[Change]:
         """What the records that end in it insert."""
         if self._lines is None:

@@ -19,6 +19,10 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 class Push(Protocol):
     """A stream of one kind of bytes."""
 
+    @property
+    def kept_bytes(self) -> int:
+        """Of the unfinished unit."""
+
     def feed(self, chunk: bytes) -> list[Change]:
         """What the units that end in it change."""
 
@@ -29,14 +33,19 @@ class Push(Protocol):
 class ChangeReader:
     """Reads a push to a relation. The bytes may be cut anywhere: the same changes and `errors` come of them.
 
-    Raises FormatRefused if the relation cannot be read so.
+    Raises FormatRefused if the relation cannot be read so. `quick` makes no difference but in time.
     """
 
-    def __init__(self, relation: Relation, format_: Format) -> None:
+    def __init__(self, relation: Relation, format_: Format, *, quick: bool = True) -> None:
         self.errors = ParseErrors()
         self._relation = relation
-        self._push, marked = _push_of(relation, format_, self.errors)
+        self._push, marked = _push_of(relation, format_, self.errors, quick=quick)
         self._beginning: bytes | None = b"" if marked else None  # None: it is over
+
+    @property
+    def kept_bytes(self) -> int:
+        """How much of what came is kept, as it is unfinished."""
+        return self._push.kept_bytes
 
     def feed(self, chunk: bytes) -> list[Changeset]:
         """What the records that end in it change."""
@@ -61,11 +70,11 @@ class ChangeReader:
         return beginning.removeprefix(_BYTE_ORDER_MARK)
 
 
-def _push_of(relation: Relation, format_: Format, errors: ParseErrors) -> tuple[Push, bool]:
+def _push_of(relation: Relation, format_: Format, errors: ParseErrors, *, quick: bool) -> tuple[Push, bool]:
     """What reads such bytes, and whether a byte order mark at their beginning is none of theirs."""
     match format_.kind:
         case Kind.JSON:
-            return JsonPush(relation, format_, errors), True
+            return JsonPush(relation, format_, errors, quick=quick), True
         case Kind.CSV:
             return CsvPush(relation, errors), True
     raw = RawPush(relation, format_, errors)

@@ -21,6 +21,11 @@ class LineSplitter:
     def __init__(self) -> None:
         self._unfinished = Pieces()
 
+    @property
+    def kept_bytes(self) -> int:
+        """Of what is unfinished."""
+        return self._unfinished.kept_bytes
+
     def feed(self, chunk: bytes) -> list[Unit]:
         """The lines that end in it, in one or two blocks."""
         blocks: list[Unit] = []
@@ -65,6 +70,11 @@ class RecordSplitter:
     def in_quotes(self) -> bool:
         """Whether the stream has ended within quotes."""
         return self._within is _Within.QUOTED
+
+    @property
+    def kept_bytes(self) -> int:
+        """Of what is unfinished."""
+        return self._unfinished.kept_bytes
 
     def feed(self, chunk: bytes) -> list[Unit]:
         """The records that end in it, in one or two blocks."""

@@ -42,6 +42,11 @@ class Pieces:
     def __len__(self) -> int:
         return self._bytes
 
+    @property
+    def kept_bytes(self) -> int:
+        """What it takes in memory."""
+        return self._bytes if self._bytes <= UNIT_BYTES_MAX else 0
+
     def add(self, piece: bytes) -> None:
         """Keep it, unless the unit is too large anyway."""
         self._bytes += len(piece)
@@ -72,6 +77,11 @@ class ValueSplitter:
     def between(self) -> bool:
         """Whether nothing is unfinished."""
         return not len(self._unfinished)
+
+    @property
+    def kept_bytes(self) -> int:
+        """Of what is unfinished."""
+        return self._unfinished.kept_bytes
 
     def feed(self, chunk: bytes) -> list[Unit]:
         """The values that end in it."""

@@ -40,6 +40,7 @@ def _zstd() -> _Decompressor:
 
 DECOMPRESSORS: Mapping[str, Callable[[], _Decompressor]] = {"gzip": _gzip, "x-gzip": _gzip, "zstd": _zstd}
 ENCODINGS_READ = "gzip, zstd"
+DECOMPRESSION_ERRORS = (zlib.error, zstd.ZstdError)
 
 
 class BodyReader:
@@ -118,7 +119,7 @@ def decompress(encoding: str, compressed: bytes, bytes_max: int) -> bytes:
         member = DECOMPRESSORS[encoding]()
         try:
             piece = member.decompress(rest, room)
-        except (zlib.error, zstd.ZstdError) as error:
+        except DECOMPRESSION_ERRORS as error:
             raise BodyUnreadable(f"the body is not valid {encoding}") from error
         room -= len(piece)
         if room <= 0:

@@ -20,10 +20,10 @@ class Decoding:
         self._waiting_bytes = 0
         self._turns = asyncio.Semaphore(AT_ONCE_MAX)
 
-    async def run(self, body: bytes, decode: Callable[[bytes], T]) -> T:
+    async def run(self, body: bytes, decode: Callable[[bytes], T], *, inline_bytes_max: int = INLINE_BYTES_MAX) -> T:
         """What `decode` makes of the body. Raises what that raises, or Overloaded."""
         size_bytes = len(body)
-        if size_bytes <= INLINE_BYTES_MAX:
+        if size_bytes <= inline_bytes_max:
             return decode(body)
         if self._waiting_bytes + size_bytes > self._waiting_bytes_max:
             raise Overloaded

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from msgspec import UNSET, UnsetType
 
+from app.completion import Completion
 from app.errors import MappingFailed
 from app.ingest import Place
 from app.model.api_token import ApiToken
@@ -31,6 +32,7 @@ from app.model.row import Row
 from app.model.task import Task
 from app.tallies import DoorTally
 from app.web.body import BodyReader
+from app.web.body_stream import BodyStreams
 from app.web.decoding import Decoding
 from app.web.forwarder import Forwarder
 from tables.tails import Tail
@@ -169,6 +171,16 @@ class Pipelines(Protocol):
         """Forget why its last start failed."""
 
 
+class Completions(Protocol):
+    """Says when what was pushed to a pipeline can be queried. Calls raise LogFailed."""
+
+    async def token_of(self, pipeline: Pipeline, place: Place | None) -> str:
+        """The token of what was accepted there; None: of nothing."""
+
+    async def judge(self, pipeline: Pipeline, text: str) -> Completion:
+        """Whether all that the token stands for is there; if not, have it loaded soon."""
+
+
 class Ingest(Protocol):
     """Takes events in."""
 
@@ -245,6 +257,7 @@ class Doors:
     definitions: Definitions
     import_sources: ImportSources
     pipelines: Pipelines
+    completions: Completions
     ingest: Ingest
     ready: Callable[[], bool]
     waiting_for: Callable[[], Sequence[str]]
@@ -264,4 +277,5 @@ class Doors:
     tally: DoorTally = field(default_factory=DoorTally)
     forwarder: Forwarder = field(default_factory=Forwarder)
     bodies: BodyReader = field(default_factory=lambda: BodyReader(MIB))
+    streams: BodyStreams = field(default_factory=BodyStreams)
     decoding: Decoding = field(default_factory=Decoding)

@@ -6,6 +6,7 @@ from msgspec import UNSET
 
 from app.errors import DefinitionRefused, MappingFailed
 from app.import_sources import ImportSources
+from app.ingest import Place
 from app.model.api_token import ApiToken
 from app.model.change import Change, ExportChange
 from app.model.column import Column, ColumnType, Template
@@ -17,11 +18,13 @@ from app.model.export import Export
 from app.model.file import FileState
 from app.model.file_status import FileStatus
 from app.model.mapping import Mapping, TableId
+from app.model.pipeline import Pipeline
 from app.model.receiver import Receiver
 from app.model.relation import Field, Relation, SqlType, SqlTypeName, View
 from app.model.task import Task, TaskStatus, TaskType
 from app.pipelines import Pipelines
 from app.web.body import BodyReader
+from app.web.body_stream import BodyStreams
 from app.web.doors import Doors
 from tables.ledger import ReceiverLedger
 from tables.receivers import Receivers
@@ -140,17 +143,26 @@ class FakeIngest:
         self.events: list[Event] = []
         self.flushed: list[str] = []
         self.fail_with: Exception | None = None
+        self.appends = 0
 
-    async def accept(self, receiver: Receiver, events: Sequence[Event]) -> None:
+    async def accept(self, receiver: Receiver, events: Sequence[Event]) -> Place:
         if self.fail_with:
             raise self.fail_with
+        assert events
         assert all(event.receiver == receiver.uid for event in events)
         self.events.extend(events)
+        self.appends += 1
+        return Place(0, self.appends)
 
     async def flush(self, exports: Iterable[str]) -> None:
         if self.fail_with:
             raise self.fail_with
         self.flushed.extend(exports)
+
+
+class FakeCompletions:
+    async def token_of(self, pipeline: Pipeline, place: Place | None) -> str:
+        return f"{pipeline.export.uid} {place and place.end}"
 
 
 class FakeFiles:
@@ -274,6 +286,7 @@ class House:
         self.import_sources = ImportSources(self.folded)
         self.destination = FakeDestination()
         self.pipelines = Pipelines(self.folded, self.destination)
+        self.completions = FakeCompletions()
         self.ingest = FakeIngest()
         self.files = FakeFiles()
         self.is_ready = True
@@ -286,6 +299,7 @@ class House:
             definitions=self.definitions,
             import_sources=self.import_sources,
             pipelines=self.pipelines,
+            completions=self.completions,
             ingest=self.ingest,
             ready=lambda: self.is_ready,
             waiting_for=lambda: [] if self.is_ready else ["recovery of tables"],
@@ -301,6 +315,7 @@ class House:
             clock=self.clock,
             public_url=PUBLIC_URL,
             bodies=BodyReader(MIB, s_max=0.5, unfinished_bytes_max=4 * MIB),
+            streams=BodyStreams(s_max=0.5, waits_s_max=0.5, kept_bytes_max=4 * MIB),
         )
 
     async def _ledger_of(self, receiver: Receiver) -> dict[str, object]:

@@ -7,12 +7,15 @@ from typing import Any, NamedTuple
 import msgspec
 from aiohttp import hdrs, web
 
+from app.changes.format import FormatFault, FormatRefused
+from app.changes.parse_errors import ParseErrors
 from app.errors import DefinitionRefused, LoadFailed, LogFailed, LogFull
 from app.model.pipeline import PIPELINE_NAME_CHARACTERS_MAX, Pipeline, PipelineState
 from app.web import errors
 from app.web.body import ENCODINGS_READ
 
 _LATER = {"Retry-After": "1"}
+_INVALID = "invalid controller configuration"
 _NAME_RULE = "letters (a-z, A-Z), digits, hyphens and underscores, the first and the last a letter or a digit"
 
 
@@ -111,6 +114,39 @@ def not_deployed(pipeline: Pipeline) -> FelderaRefusal:
     details = {"pipeline_name": pipeline.name, "status": pipeline.state, "desired_status": desired}
     message = f"Pipeline '{pipeline.name}' is {pipeline.state.value.lower()}: start it, and wait until it is deployed"
     return FelderaRefusal(503, "PipelineInteractionNotDeployed", message, details)
+
+
+def paused(pipeline: Pipeline) -> FelderaRefusal:
+    """A push has waited for the pipeline to be resumed, and nothing of it was taken."""
+    message = f"Pipeline '{pipeline.name}' is paused: resume it, or push with force=true"
+    details = {"pipeline_name": pipeline.name}
+    return FelderaRefusal(503, "PipelineInteractionUnreachable", message, details, _LATER)
+
+
+def unknown_table(name: str, endpoint: str) -> FelderaRefusal:
+    """The pipeline has no such table."""
+    message = f"{_INVALID}: Input endpoint '{endpoint}' specifies unknown table '{name}'"
+    details = {"endpoint_name": endpoint, "stream_name": name}
+    return FelderaRefusal(404, "ConfigError.UnknownInputStream", message, details)
+
+
+def format_refused(error: FormatRefused, endpoint: str, config: str) -> FelderaRefusal:
+    """The query, or the query and the table, cannot be followed."""
+    message, details = f"{_INVALID}: Input endpoint '{endpoint}': {error}", {"endpoint_name": endpoint}
+    match error.fault:
+        case FormatFault.UNKNOWN:
+            details["format_name"] = error.value
+        case FormatFault.MALFORMED:
+            details |= {"error": str(error), "config": config}
+        case _:
+            details["error"] = str(error)
+    return FelderaRefusal(400, error.fault, message, details)
+
+
+def parse_errors(found: ParseErrors) -> FelderaRefusal:
+    """Some records of a push were not taken; the others were."""
+    details = {"num_errors": found.count, "errors": found.newest}
+    return FelderaRefusal(400, "ParseErrors", str(found), details)
 
 
 def encode_error(error: Exception, request: web.BaseRequest, request_id: str) -> web.Response:

@@ -1,6 +1,6 @@
 """All addresses of the Feldera API. Its answers have too many forms for one document: docs/apis/feldera.md."""
 
-from app.web.feldera import lifecycle, pipelines, service
+from app.web.feldera import ingress, lifecycle, pipelines, service
 from app.web.feldera.access import guarded
 from app.web.feldera.errors import encode_error
 from app.web.views import Api, Route
@@ -24,5 +24,6 @@ ROUTES = (
     Route("POST", f"{PIPELINE}/stop", lifecycle.stop),
     Route("POST", f"{PIPELINE}/clear", lifecycle.clear),
     Route("POST", f"{PIPELINE}/dismiss_error", lifecycle.dismiss_error),
+    Route("POST", f"{PIPELINE}/ingress/{{table}}", ingress.ingress),
 )
 FELDERA = Api(PREFIX, tuple(guarded(route) for route in ROUTES), encode_error)
