@@ -530,7 +530,7 @@ def test_what_is_remembered_of_an_earlier_version_is_kept(url, destination):
     destination.close()
     execute(
         url,
-        "DROP TABLE _forebay.refused",
+        "DROP TABLE _forebay.refused, _forebay.pipelines",
         "ALTER TABLE _forebay.watermarks DROP COLUMN refused_total",
     )
     assert [(mark.end, mark.refused_total) for mark in destination.watermarks()] == [(10, 0)]
