@@ -224,7 +224,10 @@ class Postgresql:
         """The token's rights on the tables, which are there."""
         postgresql_pipelines.check_owner(connection, load.export)
         tables = postgresql_pipelines.table_oids(connection, load.mapping)
-        self._known_roles().prepare_tables(load.export, load.token, load.mapping.table_id.schema, tables)
+        roles = self._known_roles()
+        if not roles.are_ready(load.token, tables):
+            connection.execute(_LOCK_DDL)
+            roles.prepare_tables(load.export, load.token, load.mapping.table_id.schema, tables)
 
     def _prepare_documents(self, connection: psycopg.Connection[tuple[object, ...]], load: Load) -> None:
         """The schema, and the token's rights on what is in it; loads make their tables themselves."""

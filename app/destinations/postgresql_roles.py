@@ -7,7 +7,7 @@ The role cannot log in. Forebay's own user takes it on within a load (`SET LOCAL
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, LiteralString
 
@@ -72,12 +72,14 @@ class Roles:
         self._open(token, schema, tables)
         self._ready.add((token.id, _SCHEMA))
 
+    def are_ready(self, token: ExportToken, oids: Iterable[int]) -> bool:
+        """Whether there is nothing to prepare for these tables."""
+        return not self._may_create or all((token.id, oid) in self._ready for oid in oids)
+
     def prepare_tables(
         self, export: str, token: ExportToken, schema: str, tables: Mapping[int, sql.Identifier]
     ) -> None:
-        """The same for a pipeline's tables, by their oids. In a transaction."""
-        if not self._may_create or all((token.id, oid) in self._ready for oid in tables):
-            return
+        """The same for a pipeline's tables, by their oids. In a transaction that holds the lock of tables."""
         self._make(export, token)
         self._open(token, schema, list(tables.values()))
         self._ready.update((token.id, oid) for oid in tables)

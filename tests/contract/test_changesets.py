@@ -1,7 +1,13 @@
 """What every destination promises of pipelines, run against each of them."""
 
+import json
+import math
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -21,6 +27,8 @@ from tests.pipelines import (
     insert,
     update,
 )
+
+UUID_TEXT = "f81d4fae-7dec-11d0-a765-00a0c91e6bf6"
 
 
 @pytest.fixture(params=SHOPS)
@@ -322,6 +330,67 @@ SAME = {  # as PostgreSQL tells it of a view
     SqlTypeName.MAP: [SqlTypeName.VARIANT],
     SqlTypeName.ROW: [SqlTypeName.VARIANT],
 }
+
+
+VALUES: list[tuple[SqlType, Any, Any, Any]] = [  # canonical; in SQLite; in PostgreSQL
+    (SqlType(SqlTypeName.BOOLEAN), True, 1, True),
+    (SqlType(SqlTypeName.TINYINT), -128, -128, -128),
+    (SqlType(SqlTypeName.BIGINT), -(2**63), -(2**63), -(2**63)),
+    (SqlType(SqlTypeName.INTEGER_UNSIGNED), 2**32 - 1, 2**32 - 1, 2**32 - 1),
+    (SqlType(SqlTypeName.BIGINT_UNSIGNED), 2**64 - 1, str(2**64 - 1), Decimal(2**64 - 1)),
+    (SqlType(SqlTypeName.DECIMAL, precision=28, scale=2), "-" + "9" * 26 + ".50", "-" + "9" * 26 + ".50", ...),
+    (SqlType(SqlTypeName.REAL), 0.5, 0.5, 0.5),
+    (SqlType(SqlTypeName.DOUBLE), 1e300, 1e300, 1e300),
+    (SqlType(SqlTypeName.DOUBLE), 7, 7.0, 7.0),
+    (SqlType(SqlTypeName.DOUBLE), "-Infinity", -math.inf, -math.inf),
+    (SqlType(SqlTypeName.REAL), "Infinity", math.inf, math.inf),
+    (SqlType(SqlTypeName.CHAR, precision=3), "a  ", "a  ", "a  "),
+    (SqlType(SqlTypeName.VARCHAR), "Zoë \n\t\\ '\" 🦊", "Zoë \n\t\\ '\" 🦊", "Zoë \n\t\\ '\" 🦊"),
+    (SqlType(SqlTypeName.VARCHAR), "0123", "0123", "0123"),
+    (SqlType(SqlTypeName.VARCHAR), "NaN", "NaN", "NaN"),
+    (SqlType(SqlTypeName.TIME), "12:00:00.123456789", "12:00:00.123456789", time(12, 0, 0, 123456)),
+    (SqlType(SqlTypeName.DATE), "0001-01-31", "0001-01-31", date(1, 1, 31)),
+    (
+        SqlType(SqlTypeName.TIMESTAMP),
+        "2026-01-31 12:00:00.5",
+        "2026-01-31 12:00:00.5",
+        datetime.fromisoformat("2026-01-31 12:00:00.5"),
+    ),
+    (
+        SqlType(SqlTypeName.TIMESTAMP_TZ),
+        "2026-01-31 12:00:00+00:00",
+        "2026-01-31 12:00:00+00:00",
+        datetime(2026, 1, 31, 12, tzinfo=UTC),
+    ),
+    (SqlType(SqlTypeName.BINARY, precision=2), "00ff", b"\x00\xff", b"\x00\xff"),
+    (SqlType(SqlTypeName.VARBINARY), "", b"", b""),
+    (SqlType(SqlTypeName.UUID), UUID_TEXT, UUID_TEXT, UUID(UUID_TEXT)),
+    (SqlType(SqlTypeName.ARRAY), "[1,null]", "[1,null]", [1, None]),
+    (SqlType(SqlTypeName.VARIANT), '{"a":[1.5,"x"]}', '{"a":[1.5,"x"]}', {"a": [1.5, "x"]}),
+    (SqlType(SqlTypeName.VARIANT), "null", "null", ...),
+]
+
+
+@pytest.mark.parametrize(("kind", "value", "in_sqlite", "in_postgresql"), VALUES)
+def test_a_value_of_each_type_is_stored_found_again_and_is_a_default(shop, kind, value, in_sqlite, in_postgresql):
+    """As a key where it can be one, in a multiset, in an update, and where a changeset lists fewer columns."""
+    column, number = Field("v", kind), a_field("n", SqlTypeName.INTEGER)
+    key = Relation("k", (a_field("id", null=False), column), ("id",))
+    bag = Relation("b", (column, number))
+    shop.prepare(key, bag)
+    shop.load(changeset(key, insert("a", None), insert("b", value)), changeset(bag, *[insert(value, 1)] * 2))
+    grown = Relation("b", (*bag.fields, Field("w", kind, default=json.dumps(value))))
+    shop.prepare(key, grown)
+    shop.load(
+        changeset(key, update([1, 0], value, "a")),
+        changeset(grown, delete(value, 1, value), delete(value, 2, value)),
+        changeset(grown, insert(None, 2), columns=["v", "n"]),
+    )
+    expected = in_sqlite if shop.title == "SQLite" else in_postgresql
+    if expected is not ...:
+        assert shop.rows(key) == [("a", expected), ("b", expected)]
+        assert sorted(shop.rows(grown), key=str) == sorted([(expected, 1, expected), (None, 2, expected)], key=str)
+    assert (len(shop.rows(key)), len(shop.rows(grown))) == (2, 2)
 
 
 # clear
