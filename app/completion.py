@@ -84,6 +84,21 @@ class Completions:
             return IN_PROGRESS
         return Completion(complete=True, step=reached)
 
+    async def loaded(self, pipeline: Pipeline) -> "LoadedTo":
+        """How far the pipeline's changes are in its tables, in all lives. Raises Retryable."""
+        export, home = pipeline.export.uid, self._streams.partition_of(pipeline.receiver.uid)
+        marks = await self._watermarks([export])
+        return LoadedTo(export, frozenset((mark.log_id, mark.end) for mark in marks if mark.partition == home))
+
+    async def step_of(self, pipeline: Pipeline, loaded: "LoadedTo") -> int:
+        """The step that a token was complete with, if it is so with this. Raises LogFailed, Retryable."""
+        held = await self._held(loaded.export)
+        fold = await self._cuts[self._streams.partition_of(pipeline.receiver.uid)].read()
+        marks = dict(loaded.marks)
+        log_id = next((life.log_id for life in reversed(fold.lives) if life.log_id in marks), "")
+        step = marks.get(log_id, 0)
+        return min(step, held.begin) if held is not None and held.log_id == log_id else step
+
     async def _have_loaded(self, token: CompletionToken) -> None:
         """Send a marker behind the token, once."""
         if self._flushed.get(token.export, 0) >= token.end:
@@ -95,6 +110,13 @@ class Completions:
         if len(self._flushed) >= FLUSHED_MAX:
             self._flushed.clear()
         self._flushed[token.export] = token.end
+
+
+class LoadedTo(msgspec.Struct, frozen=True):
+    """The watermarks of an export in its home partition, by log id. Two that differ: something was loaded between."""
+
+    export: str
+    marks: frozenset[tuple[str, int]]
 
 
 class SharedCuts:

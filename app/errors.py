@@ -14,6 +14,9 @@ ForebayError
 ├── DocumentRefused         a document cannot be loaded: it goes to the rejected ones, and others load
 ├── MappingFailed           an event does not fit an export's mapping: it becomes a dead letter
 ├── DefinitionRefused       a change of the definitions breaks a rule; says which
+├── QueryRefused            a query cannot be run, or would do what it may not
+├── QueriesBusy             as many queries run as may at a time
+├── ResultUnwritable        a value of a result does not fit its column in the format asked for
 ├── CompletionTokenMalformed  a completion token is none
 ├── CompletionTokenOutdated   a completion token's rows were cleared, or its log is gone
 ├── ClaimsFailed            the index of claims cannot be used: make it again from the log
@@ -88,6 +91,18 @@ class MappingFailed(ForebayError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason[:REASON_CHARACTERS_MAX])
+
+
+class QueryRefused(ForebayError):
+    """The database does not run a query, or it would write, or see what is not its own; says why."""
+
+
+class QueriesBusy(ForebayError):
+    """As many queries are running as may at a time: try again later."""
+
+
+class ResultUnwritable(ForebayError):
+    """A value of a result does not fit its column in the format asked for; says which."""
 
 
 class CompletionTokenMalformed(ForebayError):

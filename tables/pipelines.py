@@ -230,7 +230,8 @@ class Pipelines:
         if not pipeline.deployed:
             raise DefinitionRefused("pipelineNotDeployed", "The pipeline is not deployed: start it first")
         if not change.opens:
-            return msgspec.structs.replace(pipeline, transaction=None)
+            is_open = change.transaction in {0, pipeline.transaction}
+            return msgspec.structs.replace(pipeline, transaction=None) if is_open else pipeline
         if pipeline.transaction is not None:
             raise DefinitionRefused("transactionInProgress", "A transaction is in progress: commit it first")
         number = pipeline.transactions + 1

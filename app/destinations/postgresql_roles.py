@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 PREFIX = "forebay_export_"
 VIEWS_PREFIX = "forebay_views_"
+READING_PREFIX = f"{PREFIX}read_"
 MADE_AGAIN_AFTER_S = 0.2
 
 _MAY_CREATE: LiteralString = "SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user"
@@ -31,6 +32,12 @@ SELECT rolname FROM pg_roles JOIN pg_shdescription AS said ON said.objoid = pg_r
 WHERE rolname LIKE 'forebay\\_export\\_%%' AND said.description LIKE '%%, export ' || %s
 """
 _GRANT_ROWS: LiteralString = "GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE {} TO {}"
+_MAY_READ: LiteralString = """
+SELECT coalesce(bool_and(has_table_privilege(role.oid, class.oid, 'SELECT')), false)
+FROM pg_roles AS role, pg_class AS class JOIN pg_namespace AS schema ON schema.oid = class.relnamespace
+WHERE role.rolname = %s AND schema.nspname = %s AND class.relkind IN ('r', 'p', 'v')
+"""
+_LOCK_ROLES: LiteralString = "SELECT pg_advisory_xact_lock(hashtextextended('forebay: tables', 0))"
 _SCHEMA = 0  # in the place of a table's oid
 _OF = ", export "
 _ALL: LiteralString = """
@@ -173,6 +180,41 @@ class Roles:
     def _database(self) -> str:
         row = self._connection.execute(_DATABASE).fetchone()
         return str(row[0]) if row else ""
+
+    def _run(self, statement: LiteralString, *parts: sql.Composable) -> None:
+        self._connection.execute(sql.SQL(statement).format(*parts))
+
+
+class ReadingRoles:
+    """The roles that queries have: one for each export that has a schema of its own, which may read that and no more.
+
+    They are dropped with the other roles of their export.
+    """
+
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        self._connection = connection
+        row = connection.execute(_MAY_CREATE).fetchone()
+        self._may_create = bool(row and row[0])
+
+    def prepare(self, export: str, schema: str) -> None:
+        """Make the role, if it is not there, and let it read what is in the schema by now."""
+        role = READING_PREFIX + export
+        if not self._may_create or self._connection.execute(_MAY_READ, (role, schema)).fetchone() == (True,):
+            return
+        with self._connection.transaction():
+            self._connection.execute(_LOCK_ROLES)
+            if self._connection.execute(_EXISTS, (role,)).fetchone() is None:
+                self._run("CREATE ROLE {} NOLOGIN NOINHERIT", sql.Identifier(role))
+                comment = sql.Literal(f"queries of {schema}{_OF}{export}")
+                self._run("COMMENT ON ROLE {} IS {}", sql.Identifier(role), comment)
+                self._run("GRANT {} TO CURRENT_USER", sql.Identifier(role))
+            self._run("GRANT USAGE ON SCHEMA {} TO {}", sql.Identifier(schema), sql.Identifier(role))
+            self._run("GRANT SELECT ON ALL TABLES IN SCHEMA {} TO {}", sql.Identifier(schema), sql.Identifier(role))
+
+    def take_on(self, export: str) -> None:
+        """For the rest of the transaction, have the role's rights and no others."""
+        if self._may_create:
+            self._run("SET LOCAL ROLE {}", sql.Identifier(READING_PREFIX + export))
 
     def _run(self, statement: LiteralString, *parts: sql.Composable) -> None:
         self._connection.execute(sql.SQL(statement).format(*parts))

@@ -98,12 +98,17 @@ def open_sqlite(url: str) -> "Sqlite":
 
     Touches no file. Raises SettingInvalid.
     """
+    return Sqlite(path_of(url))
+
+
+def path_of(url: str) -> Path:
+    """The file that the URL names. Raises SettingInvalid."""
     path = url.removeprefix("sqlite:///")
     if path in {url, ""} or path.endswith("/") or "?" in path or "\0" in path:
         raise SettingInvalid(
             "FOREBAY_DESTINATION: a SQLite file is sqlite:///relative/path.db or sqlite:////absolute/path.db"
         )
-    return Sqlite(Path(path))
+    return Path(path)
 
 
 class Sqlite:

@@ -220,11 +220,12 @@ class MovePipeline(msgspec.Struct, frozen=True, tag="move-pipeline"):
     at_us: int
 
 
-class TransactPipeline(msgspec.Struct, frozen=True, tag="transact-pipeline"):
-    """Open the pipeline's next transaction, or close the one that is open."""
+class TransactPipeline(msgspec.Struct, frozen=True, tag="transact-pipeline", omit_defaults=True):
+    """Open the pipeline's next transaction, or close this one, if it is open still (0: whichever is)."""
 
     uid: str
     opens: bool
+    transaction: int = 0
 
 
 class ClearPipeline(msgspec.Struct, frozen=True, tag="clear-pipeline"):
