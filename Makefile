@@ -27,7 +27,7 @@ run: $(VENV)/installed            ## start the service on port 6066, data under 
 demo: $(VENV)/installed           ## watch events become rows, on a scratch directory
 	@$(BIN)/python -m benchmarks.demo
 
-test: $(VENV)/installed-dev       ## all tests that fit in ten minutes, on all cores; a file's tests stay together
+test: $(VENV)/installed-dev       ## all tests that fit in ten minutes, a few at a time; a file's tests stay together
 	$(BIN)/pytest --numprocesses auto --dist loadscope --no-loadscope-reorder
 
 $(VENV)/java: $(VENV)/installed-dev  # for Kafka's broker, where no Java is installed

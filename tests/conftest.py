@@ -1,4 +1,5 @@
 import asyncio
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +14,13 @@ from tests.s3 import S3Server
 # How long an example takes says more of what else the machine does than of us.
 settings.register_profile("forebay", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("forebay")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: many tests wait, for a kill, a pause, or a condition on time."""
+    return len(os.sched_getaffinity(0)) + 1
+
 
 # Servers have directories of their own: pytest deletes those of earlier sessions, which may still run beside this one.
 
