@@ -29,7 +29,7 @@ from app.model.relation import View
 from app.programs.compiler import Compiled, compile_program
 from app.token_texts import new_token_id
 
-COMPILED_AT_ONCE_MAX = 1
+COMPILING_MAX = 16  # with those that wait
 
 
 class Pipelines:
@@ -43,7 +43,8 @@ class Pipelines:
         self._destination = destination
         self._receivers = keeper.receivers
         self._pipelines = keeper.receivers.pipelines
-        self._compiling = asyncio.Semaphore(COMPILED_AT_ONCE_MAX)
+        self._compiling = 0
+        self._turn = asyncio.Lock()  # it takes a processor, which others want as well
 
     # reading
 
@@ -150,9 +151,18 @@ class Pipelines:
         return None if after == before else after
 
     async def _compiled(self, schema: str, code: str) -> Program:
-        """With the fields of its views, as the destination finds them. Raises LoadFailed."""
-        async with self._compiling:
-            compiled = await asyncio.to_thread(compile_program, code)
+        """With the fields of its views, as the destination finds them. Raises LoadFailed, DefinitionRefused."""
+        if self._compiling >= COMPILING_MAX:
+            raise DefinitionRefused("tooManyPrograms", "Too many programs are being compiled, try again later")
+        self._compiling += 1
+        try:
+            async with self._turn:
+                compiled = await asyncio.to_thread(compile_program, code)
+            return await self._judged(schema, compiled)
+        finally:
+            self._compiling -= 1
+
+    async def _judged(self, schema: str, compiled: Compiled) -> Program:
         if compiled.failed:
             return _program(compiled)
         try:

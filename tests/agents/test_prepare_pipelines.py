@@ -232,3 +232,17 @@ async def test_a_pipeline_that_was_deleted_meanwhile_is_passed_over():
     await asyncio.sleep(5)
     assert room.worker.keeper.receivers.pipelines.all() == []
     assert room.warehouse.cleared == [("shop", "x1")] * 2
+
+
+@simulated
+async def test_two_owners_do_the_same_once():
+    """One was paused, and does not know yet that another has taken over."""
+    room = Room()
+    await room.create()
+    await room.submit(StartPipeline("p1", PipelineState.RUNNING, 2, "d1"))
+    other = room.another_runner()
+    room.runner.start_unfinished()
+    other.start_unfinished()
+    await settled()
+    assert [export for export, _, _ in room.warehouse.prepared] == ["x1", "x1"]
+    assert (room.pipeline.state, room.pipeline.export.mapping_number) == (PipelineState.RUNNING, 2)

@@ -120,6 +120,15 @@ async def test_the_page_of_the_stitch_import_api(server: Server) -> None:
     assert "'721.900')" in said
 
 
+async def test_the_page_of_the_feldera_api(server: Server) -> None:
+    said = await paste(DOCS / "apis" / "feldera.md", server)
+    assert '"program_status":"Success"' in said
+    assert '{"token":"' in said
+    assert "(1, 'apple', '0.25') (3, 'apple', '0.30')" in said
+    assert said.rstrip().endswith("200")
+    assert rows_of(server, "SELECT name FROM sqlite_master WHERE name LIKE 'kiosk.%'") == []
+
+
 async def test_the_page_of_the_house_api(server: Server) -> None:
     said = await paste(DOCS / "apis" / "house.md", server)
     before, listed, deleted, *after = said.splitlines()

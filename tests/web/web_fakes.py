@@ -1,3 +1,4 @@
+import asyncio
 import json
 from collections.abc import Iterable, Sequence
 
@@ -266,10 +267,13 @@ class FakeDestination:
     def __init__(self) -> None:
         self.checked: list[tuple[str, Sequence[Relation], Sequence[View]]] = []
         self.fail_with: Exception | None = None
+        self.hangs: asyncio.Event | None = None
 
     async def check_program(
         self, schema: str, relations: Sequence[Relation], views: Sequence[View]
     ) -> tuple[View, ...]:
+        if self.hangs:
+            await self.hangs.wait()
         if self.fail_with:
             raise self.fail_with
         self.checked.append((schema, relations, views))

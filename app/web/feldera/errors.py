@@ -167,7 +167,8 @@ def _refusal(error: Exception, request: web.BaseRequest, request_id: str) -> Fel
             return unknown_pipeline(_pipeline_name(request))
         case DefinitionRefused():
             status, code = _RULES[error.rule]
-            return FelderaRefusal(status, code, str(error), {})
+            headers = _LATER if status == HTTPStatus.TOO_MANY_REQUESTS else {}
+            return FelderaRefusal(status, code, str(error), {}, headers)
         case errors.PathUnknown():
             return FelderaRefusal(404, "UnknownPath", "Nothing is at this address", {})
         case errors.MethodUnknown():
@@ -193,6 +194,7 @@ _RULES = {  # of the definitions
     "pipelineNameHasStorage": (_BAD, "EditRestrictedToClearedStorage"),
     "programIncompatible": (_BAD, "EditRestrictedToClearedStorage"),
     "programChangedTooOften": (_BAD, "EditRestrictedToClearedStorage"),
+    "tooManyPrograms": (HTTPStatus.TOO_MANY_REQUESTS, "TooManyRequests"),
     "programNotCompiled": (_BAD, "StartFailedDueToFailedCompilation"),
     "pipelineClearing": (_BAD, "CannotStartWhileClearingStorage"),
     "pipelineStartedOtherwise": (_BAD, "InitialImmutableUnlessStopped"),

@@ -1,3 +1,4 @@
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -6,6 +7,7 @@ from web_fakes import TOKEN
 from app.errors import LogFailed, LogFull, ProgramRefused, Rejected, Retryable
 from app.model.change import CreatePipeline, PipelineCleared, PipelineFailed, PipelineStarted
 from app.model.pipeline import Program, ProgramStatus
+from app.pipelines import COMPILING_MAX
 from app.web.feldera.payloads import DESCRIPTION_CHARACTERS_MAX, KEPT_BYTES_MAX, TAGS_MAX
 from app.web.feldera.routes import FELDERA
 
@@ -272,6 +274,25 @@ async def test_while_the_destination_cannot_be_asked_no_program_is_taken(client,
     body = {"name": "shop", "program_code": TABLE}
     assert await asked(client, "POST", PIPELINES, json=body) == (503, "DestinationUnavailable")
     assert await told(client, PIPELINES) == []
+
+
+async def test_so_many_programs_are_compiled_at_once_and_no_more(client, house):
+    house.destination.hangs = asyncio.Event()
+    waiting = [asyncio.ensure_future(made(client, name=f"p{number}")) for number in range(COMPILING_MAX)]
+    await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        while True:
+            response = await client.post(PIPELINES, json={"name": "late", "program_code": "DROP TABLE t"})
+            if response.status == 429:
+                break
+            await client.delete(f"{PIPELINES}/late")
+    assert response.headers["Retry-After"] == "1"
+    assert (await response.json())["error_code"] == "TooManyRequests"
+    house.destination.hangs.set()
+    assert [pipeline["name"] for pipeline in await asyncio.gather(*waiting)] == [
+        f"p{number}" for number in range(COMPILING_MAX)
+    ]
+    await made(client, name="late")
 
 
 # changed
