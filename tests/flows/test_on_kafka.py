@@ -177,3 +177,25 @@ async def test_a_worker_that_is_killed_loses_and_doubles_nothing(workers: Worker
     rows = await until_rows(workers, "in.c-flow.killed", set(accepted))
     assert len(rows) == len({row[0] for row in rows}), answer
     assert {row[-1] for row in rows} >= set(accepted)
+
+
+async def test_any_worker_starts_stops_and_clears_a_pipeline_whoever_made_it(clients: list[Client]) -> None:
+    first, second = clients
+    program = {"name": "kiosk", "program_code": "CREATE TABLE t (a INT); CREATE VIEW v AS SELECT a FROM t"}
+    assert (await first.call("POST", "/v0/pipelines", program))[0] == 201
+
+    async def until(client: Client, member: str, value: str) -> None:
+        async with asyncio.timeout(30):
+            while (await client.call("GET", "/v0/pipelines/kiosk"))[1][member] != value:  # noqa: ASYNC110 -- no bell
+                await asyncio.sleep(0.05)
+
+    starts = await asyncio.gather(*(client.call("POST", "/v0/pipelines/kiosk/start") for client in clients * 3))
+    assert {status for status, _ in starts} == {202}
+    await until(second, "deployment_status", "Running")
+    assert (await second.call("POST", "/v0/pipelines/kiosk/pause"))[0] == 202
+    assert (await first.call("GET", "/v0/pipelines/kiosk"))[1]["deployment_status"] == "Paused"
+    assert (await first.call("POST", "/v0/pipelines/kiosk/stop"))[0] == 202
+    assert (await second.call("POST", "/v0/pipelines/kiosk/clear"))[0] == 202
+    await until(first, "storage_status", "Cleared")
+    assert (await second.call("DELETE", "/v0/pipelines/kiosk"))[0] == 200
+    assert (await first.call("GET", "/v0/pipelines/kiosk"))[0] == 404
