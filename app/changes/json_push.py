@@ -16,6 +16,8 @@ NOT_JSON = "failed to parse string as a JSON document"
 _BLANKS = b" \t\n\r\f"
 _UNITS_AT_ONCE = 128
 _OPENING, _CLOSING = b"{[", b"}]"
+_BORDERS = (b"}\n{", b"}{", b"}\r\n{", b"} {", b"]\n[", b"][", b"]\r\n[", b"] [")
+_ENDINGS = (b"}", b"}\n", b"]", b"]\n", b"}\r\n", b"]\r\n")
 
 
 class JsonUnits:
@@ -98,7 +100,6 @@ class JsonPush:
         self._quick = QuickReader(relation, format_) if quick else None
         self._values = ValueSplitter()
         self._lines = LineSplitter() if format_.lines is Lines.SINGLE else None
-        self._value_a_line = True  # until a block of lines shows that it is not so
 
     @property
     def kept_bytes(self) -> int:
@@ -122,11 +123,11 @@ class JsonPush:
     def _of_values(self, chunk: bytes) -> list[Change]:
         changes: list[Change] = []
         begin = 0
-        if not self._values.between:  # it may end with this line
-            begin = chunk.find(b"\n") + 1
+        if not self._values.between:  # it may end before the next one begins
+            begin = _first_border(chunk)
             changes += self._of_units(self._values.feed(chunk[:begin]))
-        if self._values.between and self._value_a_line:
-            end = chunk.rfind(b"\n") + 1
+        if self._values.between:
+            end = _last_border(chunk, begin)
             read = self._quickly(chunk[begin:end]) if end > begin else None
             if read is not None:
                 changes += read
@@ -137,18 +138,11 @@ class JsonPush:
 
     def _of_units(self, units: Sequence[Unit]) -> list[Change]:
         changes: list[Change] = []
-        all_quick = True
         for at in range(0, len(units), _UNITS_AT_ONCE):
             some = units[at : at + _UNITS_AT_ONCE]
             whole = [unit for unit in some if unit is not None]
             read = self._quickly(b"\n".join(whole)) if len(whole) == len(some) else None
-            if read is None:
-                all_quick = False
-                changes += self._one_by_one(some)
-            else:
-                changes += read
-        if len(units) > 1 and all_quick:
-            self._value_a_line = False
+            changes += self._one_by_one(some) if read is None else read
         return changes
 
     def _one_by_one(self, units: Sequence[Unit]) -> list[Change]:
@@ -195,6 +189,19 @@ class JsonPush:
         events, changes = read
         self._units.events += events
         return changes
+
+
+def _first_border(chunk: bytes) -> int:
+    """Where the first value ends, by its looks; 0 if there is no such place."""
+    places = [place for border in _BORDERS if (place := chunk.find(border)) >= 0]
+    return min(places) + 1 if places else 0
+
+
+def _last_border(chunk: bytes, begin: int) -> int:
+    """Where the last value ends, by its looks; 0 if there is no such place."""
+    if chunk.endswith(_ENDINGS):
+        return len(chunk)
+    return max(chunk.rfind(border, begin) for border in _BORDERS) + 1
 
 
 def _ends_values(block: bytes) -> bool:

@@ -65,38 +65,54 @@ def integer_text_in(type_: SqlType) -> Callable[[str], int]:
 
 def decimal_in(type_: SqlType) -> Callable[[str], str]:
     """Reads a number, or the text of one, to plain digits with the type's scale; it rounds half away from zero."""
-    precision = _PRECISION_DEFAULT if type_.precision is None else type_.precision
-    scale = type_.scale or 0
-    unit, limit = Decimal(1).scaleb(-scale), Decimal(1).scaleb(precision - scale)
-    context = Context(prec=precision + 1, rounding=ROUND_HALF_UP)
-    largest = f"{limit - unit:f}"
-    zero = f"{Decimal(0).quantize(unit):f}"
+    return _Decimals(_PRECISION_DEFAULT if type_.precision is None else type_.precision, type_.scale or 0).read
 
-    def refuse(text: str) -> ValueRefused:
-        return ValueRefused(
-            f"decimal number {said(text)} is outside the value range -{largest} to {largest} (inclusive)"
-        )
 
-    def read(text: str) -> str:
+class _Decimals:
+    """Of one precision and scale."""
+
+    def __init__(self, precision: int, scale: int) -> None:
+        self._scale = scale
+        self._whole_digits = precision - scale
+        self._unit, self._limit = Decimal(1).scaleb(-scale), Decimal(1).scaleb(precision - scale)
+        self._context = Context(prec=precision + 1, rounding=ROUND_HALF_UP)
+        self._zero = f"{Decimal(0).quantize(self._unit):f}"
+        self._exact = _exact(precision - scale, scale) if precision > scale > 0 else None
+
+    def read(self, text: str) -> str:
+        digits = self._exact and self._exact.fullmatch(text)
+        if not digits:
+            return self._rounded(text)
+        padded = text + "0" * (self._scale - len(digits[1]))
+        return padded if text[0] != "-" or padded.strip("-0.") else self._zero
+
+    def _rounded(self, text: str) -> str:
         match = _DECIMAL.fullmatch(text)
         if match is None or len(text) > NUMBER_CHARACTERS_MAX:
             raise wrong_value(f"string {quoted(text)}", "a decimal number")
         exponent = match[3] or ""
         if len(exponent.lstrip("eE+-0")) > _EXPONENT_DIGITS_MAX:
             if not match[1].strip("0.") or "-" in exponent:
-                return zero
-            raise refuse(text)
+                return self._zero
+            raise self._out_of_range(text)
         number = Decimal(text)
-        if not number or number.adjusted() < -scale - 1:
-            return zero
-        if number.adjusted() >= precision - scale:
-            raise refuse(text)
-        rounded = number.quantize(unit, context=context)
-        if abs(rounded) >= limit:
-            raise refuse(text)
-        return f"{rounded:f}" if rounded else zero
+        if not number or number.adjusted() < -self._scale - 1:
+            return self._zero
+        if number.adjusted() >= self._whole_digits:
+            raise self._out_of_range(text)
+        rounded = number.quantize(self._unit, context=self._context)
+        if rounded.copy_abs() >= self._limit:
+            raise self._out_of_range(text)
+        return f"{rounded:f}" if rounded else self._zero
 
-    return read
+    def _out_of_range(self, text: str) -> ValueRefused:
+        most = f"{self._context.subtract(self._limit, self._unit):f}"
+        return ValueRefused(f"decimal number {said(text)} is outside the value range -{most} to {most} (inclusive)")
+
+
+def _exact(whole: int, scale: int) -> re.Pattern[str]:
+    """Of numbers with a fraction that have not to be rounded."""
+    return re.compile(rf"-?(?:0|[1-9]\d{{0,{whole - 1}}})\.(\d{{1,{scale}}})", re.ASCII)
 
 
 def double_text(text: str) -> float:

@@ -5,12 +5,18 @@ more than `UNIT_BYTES_MAX` is not kept: None stands for it.
 """
 
 import re
+from typing import NamedTuple
 
 UNIT_BYTES_MAX = 16_777_216  # a JSON value, a line, a record
 
 Unit = bytes | None
 _BLANKS = re.compile(rb"[ \t\n\r\f]*+")
-_OPENING, _QUOTE = b"{[", b'"'[0]
+_OPENING, _CLOSING, _QUOTE = b"{[", b"}]", b'"'[0]
+_NO_BRACKETS = bytes(set(range(256)) - set(_OPENING + _CLOSING))
+_ESCAPED_BACKSLASH, _ESCAPED_QUOTE = b"\\\\", b'\\"'
+_MARKS = b"\x01\x01"  # in their place; nothing that JSON has
+_PAIRS_WITHIN_PAIRS_MAX = 16
+_SKIMMED_BYTES_MIN = 512
 _STRING = rb'"(?:[^"\\]++|\\.)*+"'
 _IN_STRING = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
 # What is neither within brackets nor a string: it is no value that any format takes, but it is one unit.
@@ -30,6 +36,45 @@ def end_of(pattern: re.Pattern[bytes], data: bytes, at: int) -> int:
     """How far what stands there fits the pattern."""
     match = pattern.match(data, at)
     return at if match is None else match.end()
+
+
+class Skim(NamedTuple):
+    """What a stretch of an unfinished value leaves behind."""
+
+    depth: int
+    in_string: bool
+
+
+def skim(stretch: bytes, depth: int, *, in_string: bool) -> Skim | None:
+    """How a value goes on that is so deep before the stretch: to behind the stretch, or it ends exactly with it.
+
+    None: that is not so, or not to be seen at a glance. A glance goes over the bytes in C, and not bracket by bracket.
+    """
+    plain = stretch.replace(_ESCAPED_BACKSLASH, _MARKS).replace(_ESCAPED_QUOTE, _MARKS)
+    parts = plain.split(b'"')
+    outside = b'"'.join(parts[in_string::2])
+    ends_in_string = in_string != (len(parts) % 2 == 0)
+    if b"\\" in outside or _MARKS[:1] in outside or plain.endswith(b"\\"):
+        return None
+    brackets = outside.translate(None, _NO_BRACKETS)
+    closing, opening = _left_over(brackets)
+    if closing < 0:
+        return None
+    if closing < depth:
+        return Skim(depth - closing + opening, ends_in_string)
+    ends_with_it = not ends_in_string and plain[-1:] == brackets[-1:] and _left_over(brackets[:-1]) == (depth - 1, 0)
+    return Skim(0, in_string=False) if closing == depth and not opening and ends_with_it else None
+
+
+def _left_over(brackets: bytes) -> tuple[int, int]:
+    """How many close and then how many open, when pairs are taken away; (-1, 0) if that cannot be said so."""
+    for _ in range(_PAIRS_WITHIN_PAIRS_MAX):
+        fewer = brackets.replace(b"{}", b"").replace(b"[]", b"")
+        if len(fewer) == len(brackets):
+            break
+        brackets = fewer
+    opening = brackets.lstrip(_CLOSING)
+    return (-1, 0) if opening.strip(_OPENING) else (len(brackets) - len(opening), len(opening))
 
 
 class Pieces:
@@ -87,6 +132,10 @@ class ValueSplitter:
         """The values that end in it."""
         units: list[Unit] = []
         at, end = 0, len(chunk)
+        if self.between:
+            at = end_of(_BLANKS, chunk, at)
+        if end - at >= _SKIMMED_BYTES_MIN and self._skims(chunk, at):
+            return units if self._depth else [self._unfinished.take()]
         while at < end:
             if self.between:
                 at = end_of(_BLANKS, chunk, at)
@@ -110,6 +159,19 @@ class ValueSplitter:
     @staticmethod
     def _unit(data: bytes) -> Unit:
         return data if len(data) <= UNIT_BYTES_MAX else None
+
+    def _skims(self, chunk: bytes, at: int) -> bool:
+        """Whether all of the rest goes on with one value, at a glance; then it is taken."""
+        begins = self.between and chunk[at] in _OPENING
+        if self._escaped or not (self._depth or begins):
+            return False
+        rest = chunk[at:]
+        skimmed = skim(rest[begins:], self._depth + begins, in_string=self._in_string)
+        if skimmed is None:
+            return False
+        self._depth, self._in_string = skimmed
+        self._unfinished.add(rest)
+        return True
 
     def _scan(self, chunk: bytes, at: int) -> int:
         """Go on to where the unit ends, or to the end of the chunk."""

@@ -13,6 +13,8 @@ _DATE = re.compile(r"(\d{1,4})-(\d{1,2})-(\d{1,2})", re.ASCII)
 _TIME = re.compile(_CLOCK, re.ASCII)
 _TIMESTAMP = re.compile(rf"(\d{{1,4}}-\d{{1,2}}-\d{{1,2}})([Tt ]){_CLOCK}([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
 _TIMESTAMP_TZ = re.compile(r"(\d{4}-\d\d-\d\d)([Tt ])(\d\d):(\d\d):(\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_CANONICAL_CLOCK = r"(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d"
+_CANONICAL = re.compile(rf"(\d{{4}}-\d\d-\d\d)[T ]({_CANONICAL_CLOCK}(?:\.\d{{0,5}}[1-9])?)", re.ASCII)
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 -- what is computed is in UTC throughout
 _EPOCH_DAY = date(1970, 1, 1)
 _HOURS, _MINUTES, _SECONDS = 24, 60, 60
@@ -40,6 +42,9 @@ def time_of(text: str) -> str:
 
 def timestamp_of(text: str) -> str:
     """Of a date, `T` or a blank, and a time; with an offset it is told in UTC."""
+    canonical = _CANONICAL.fullmatch(text)
+    if canonical is not None:
+        return f"{_day(canonical[1], text)} {canonical[2]}"
     return _moment(_TIMESTAMP.fullmatch(text.strip()), text)
 
 

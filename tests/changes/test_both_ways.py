@@ -1,6 +1,7 @@
 """The quick way and the exact one come to the same, however the bytes are cut; and nothing breaks a reader."""
 
 import json
+from collections.abc import Iterator
 
 import msgspec
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reading import a_field, a_relation, a_type, changes_in
 
+from app.changes import splitting
 from app.changes.csv_push import CsvPush
 from app.changes.format import Flavor, Format, Kind, Lines, RawMode, UpdateFormat
 from app.changes.parse_errors import ParseErrors
@@ -33,6 +35,16 @@ WIDE = a_relation(
     a_field("n", "TINYINT", nullable=False, default="7"),
     a_field("x", "VARBINARY"),
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _everything_is_skimmed() -> Iterator[None]:
+    """Bodies of tests are small."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(splitting, "_SKIMMED_BYTES_MIN", 1)
+        yield
+
+
 RELATIONS = [PLAIN, KEYED, WIDE]
 NAMES = sorted({name for relation in RELATIONS for name in relation.column_names} | {"I", "s", "zzz"})
 

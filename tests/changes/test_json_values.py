@@ -1,9 +1,14 @@
 import json
+from decimal import MAX_EMAX, MIN_EMIN, ROUND_HALF_UP, Context, Decimal, localcontext
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from reading import Refused, a_field, a_type, value_of
 
 from app.changes.format import Flavor
+from app.changes.numbers import decimal_in
+from app.changes.refused import ValueRefused
 from app.model.relation import SqlType, SqlTypeName
 
 DECIMAL = a_type("DECIMAL", precision=10, scale=2)
@@ -44,6 +49,8 @@ HEX = "123e4567-e89b-12d3-a456-426655440000"
         ("TIMESTAMP", '"2024-02-25t12:12:33.5-08:30"', "2024-02-25 20:42:33.5"),
         ("TIMESTAMP", '"2024-02-25T12:12:33Z"', "2024-02-25 12:12:33"),
         ("TIMESTAMP", '"2024-02-25 12:12:33.123456789"', "2024-02-25 12:12:33.123456"),
+        ("TIMESTAMP", '"2024-02-25T12:12:33.500"', "2024-02-25 12:12:33.5"),
+        ("TIMESTAMP", '"2024-02-25 12:12:33.000001"', "2024-02-25 12:12:33.000001"),
         ("TIMESTAMP", '"2024-2-5 1:2:3"', "2024-02-05 01:02:03"),
         ("TIMESTAMP", '"0001-01-02T00:00:00+01:00"', "0001-01-01 23:00:00"),
         ("TIMESTAMP_TZ", '"2018-06-20 13:37:03+02:00"', "2018-06-20 11:37:03+00:00"),
@@ -128,6 +135,11 @@ def test_what_does_not_fit_its_type_is_refused(type_: str, literal: str) -> None
         ("-1.005", "-1.01"),
         ("1.00499", "1.00"),
         ("-0.001", "0.00"),
+        ("-0", "0.00"),
+        ("-0.0", "0.00"),
+        ("0.5", "0.50"),
+        ('"007"', "7.00"),
+        ('"+1."', "1.00"),
         ("1e3", "1000.00"),
         ('"1.5E-1"', "0.15"),
         ("0e99999999999", "0.00"),
@@ -153,7 +165,11 @@ def test_what_is_no_decimal_is_refused(literal: str) -> None:
 
 def test_a_decimal_keeps_all_its_digits() -> None:
     wide = a_type("DECIMAL", precision=38, scale=10)
-    assert value_of(wide, "1234567890123456789012345678.0123456789") == "1234567890123456789012345678.0123456789"
+    for number in ("1234567890123456789012345678.0123456789", f"-{'9' * 28}.{'9' * 10}"):
+        assert value_of(wide, number) == number
+        assert value_of(wide, f'"{number}"') == number
+    said = value_of(wide, f"{'9' * 28}.{'9' * 10}5")
+    assert f"is outside the value range -{'9' * 28}.{'9' * 10} to {'9' * 28}.{'9' * 10} (inclusive)" in said
 
 
 def test_a_date_that_there_is_not_is_told_in_the_contracts_words() -> None:
@@ -255,3 +271,19 @@ def test_a_decimal_within_is_a_number_with_its_digits() -> None:
 )
 def test_nested_values_are_refused_for_what_is_within(type_: SqlType, literal: str) -> None:
     assert isinstance(value_of(type_, literal), Refused)
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False), st.integers(1, 12), st.data())
+def test_decimals_are_as_arithmetic_says(number: Decimal, precision: int, data) -> None:
+    scale = data.draw(st.integers(0, precision))
+    text = data.draw(st.sampled_from([str(number), f"{number:f}" if abs(number.adjusted()) < 100 else str(number)]))
+    unit = Decimal(1).scaleb(-scale)
+    with localcontext(Context(prec=100_000, rounding=ROUND_HALF_UP, Emax=MAX_EMAX, Emin=MIN_EMIN)) as context:
+        assume(number.adjusted() < 1000)
+        rounded = number.quantize(unit, context=context)
+    read = decimal_in(a_type("DECIMAL", precision=precision, scale=scale))
+    if abs(rounded) >= Decimal(1).scaleb(precision - scale):
+        with pytest.raises(ValueRefused, match="is outside the value range"):
+            read(text)
+    else:
+        assert read(text) == f"{rounded or abs(rounded):f}"
