@@ -167,7 +167,8 @@ class Loader:
         room.crash.reach("before-load")
         try:
             split = not dropped and file.id in self._waiting.splits
-            load = Load(file.export, file.mapping, token, slices, dropped=dropped, split=split)
+            transacting = self._transacting()
+            load = Load(file.export, file.mapping, token, slices, dropped=dropped, split=split, transacting=transacting)
             loaded = await room.destination.load(load)
             await self._learn_refused(loaded)
         except (Rejected, Retryable) as error:
@@ -184,6 +185,13 @@ class Loader:
             room.tally.rejected[file.export] += loaded.rejected
         self._say_loaded(file, loaded)
         return None
+
+    def _transacting(self) -> bool:
+        """Whether a transaction of the export's pipeline may be open."""
+        receivers = self._room.keeper.receivers
+        export = receivers.export(self._export_uid)
+        pipeline = None if export is None else receivers.pipelines.of_uid(export.receiver_uid)
+        return pipeline is not None and pipeline.transaction is not None
 
     def _say_loaded(self, file: File, loaded: Loaded) -> None:
         again = file.id in self._waiting.outcomes

@@ -17,7 +17,7 @@ from app.destinations.thread import DestinationThread
 from app.errors import DefinitionRefused, LoadFailed, LogFailed, ProgramRefused, Retryable
 from app.ingest import Place
 from app.model.change import PipelineChange, PipelineCleared, PipelineFailed, PipelineStarted
-from app.model.changeset import CommitTransaction, encode_message
+from app.model.changeset import CommitTransaction
 from app.model.event import Event
 from app.model.mapping import changeset_mapping
 from app.model.pipeline import Pipeline, PipelineState
@@ -101,13 +101,13 @@ class PipelineRunner:
         if error:
             return PipelineFailed(pipeline.uid, deployment_id, clock.now_us(), error[:ERROR_CHARACTERS_MAX])
         if pipeline.transaction is not None:
-            commit = partial(self._commit, pipeline.receiver, pipeline.transaction)
+            commit = partial(self._commit, pipeline, pipeline.transaction)
             await until_done(commit, f"ending a transaction of pipeline {pipeline.name}", LogFailed)
         return PipelineStarted(pipeline.uid, deployment_id, clock.now_us(), new_token_id())
 
-    async def _commit(self, receiver: Receiver, transaction_id: int) -> None:
-        body = encode_message(CommitTransaction(transaction_id))
-        await self._accept(receiver, [Event(receiver.uid, self._stamp(), NOBODY, (), body)])
+    async def _commit(self, pipeline: Pipeline, transaction_id: int) -> None:
+        event = pipeline.event(self._stamp(), NOBODY, CommitTransaction(transaction_id))
+        await self._accept(pipeline.receiver, [event])
 
     async def _prepare(self, pipeline: Pipeline) -> str:
         """Why it cannot be started; empty if its tables and views are there."""

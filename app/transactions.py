@@ -6,7 +6,7 @@ from agents.keep_definitions import DefinitionsKeeper
 from app.errors import DefinitionRefused
 from app.ingest import Place
 from app.model.change import TransactPipeline
-from app.model.changeset import BeginTransaction, CommitTransaction, PipelineMessage, encode_message
+from app.model.changeset import BeginTransaction, CommitTransaction, PipelineMessage
 from app.model.event import Event
 from app.model.pipeline import Pipeline
 from app.model.receiver import Receiver
@@ -49,8 +49,7 @@ class Transactions:
         return opened.transaction
 
     async def _append(self, pipeline: Pipeline, message: PipelineMessage) -> None:
-        event = Event(pipeline.receiver.uid, self._stamp(), "", (), encode_message(message))
-        await self._accept(pipeline.receiver, [event])
+        await self._accept(pipeline.receiver, [pipeline.event(self._stamp(), "", message)])
 
     def _standing(self, pipeline: Pipeline) -> Pipeline:
         standing = self._keeper.receivers.pipelines.of_uid(pipeline.uid)

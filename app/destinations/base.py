@@ -87,7 +87,9 @@ class LoadSlice(msgspec.Struct, frozen=True):
 class Load(msgspec.Struct, frozen=True):
     """One file, under the token of its mapping. `dropped`: load it without its rows; its events are dead.
 
-    `split`: load it without the rows that the destination refuses, one by one; they are remembered.
+    `split`: load it without the rows that the destination refuses, one by one; they are remembered. `transacting`: of a
+    pipeline, whether a transaction may be open. If none is, what is held of another life than the file's is applied
+    first: its commit is in no log any more.
     """
 
     export: str
@@ -96,6 +98,7 @@ class Load(msgspec.Struct, frozen=True):
     slices: Sequence[LoadSlice]
     dropped: bool = False
     split: bool = False
+    transacting: bool = True
 
 
 class Loaded(msgspec.Struct, frozen=True):
@@ -174,8 +177,8 @@ class Destination(Protocol):
         """Give the schema to the export: create the mapping's tables, extend those that are there, make its views anew.
 
         Repeatable. Another pipeline's export that has the schema is cleared first: it was to be, and a crash was
-        between. Raises Rejected (also for what somebody else has put there, and for an export that was cleared),
-        Retryable.
+        between; but one that was itself cleared takes the schema from nobody. Raises Rejected (then, and for what
+        somebody else has put there), Retryable.
         """
 
     def clear_pipeline(self, schema: str, export: str) -> None:

@@ -93,9 +93,9 @@ def prepare(connection: Connection, roles: Roles, export: str, mapping: Mapping,
     """See `Destination.prepare_pipeline`. In a transaction that makes tables."""
     schema = mapping.table_id.schema
     books = books_of(connection, export) or PipelineBooks(export, schema)
-    if books.cleared:
-        raise Rejected("the pipeline was cleared meanwhile")
     for (other,) in connection.execute(_OTHERS, (schema, export)).fetchall():
+        if books.cleared:
+            raise Rejected("the pipeline was cleared meanwhile, and started anew")
         clear(connection, roles, schema, other)
     if connection.execute(_SCHEMA_IS_THERE, (schema,)).fetchone() is None:
         connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))

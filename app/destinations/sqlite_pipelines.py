@@ -57,11 +57,11 @@ def prepare(connection: sqlite3.Connection, export: str, mapping: Mapping, views
     """See `Destination.prepare_pipeline`. In a transaction."""
     schema = mapping.table_id.schema
     books = books_of(connection, export) or PipelineBooks(export, schema)
-    if books.cleared:
-        raise Rejected("the pipeline was cleared meanwhile")
-    for other in _read(connection, f"{_READ} WHERE schema_name = ? AND NOT cleared", schema):
-        if other.export != export:
-            clear(connection, schema, other.export)
+    others = _read(connection, f"{_READ} WHERE schema_name = ? AND NOT cleared", schema)
+    for other in [other.export for other in others if other.export != export]:
+        if books.cleared:
+            raise Rejected("the pipeline was cleared meanwhile, and started anew")
+        clear(connection, schema, other)
     for name in reversed(books.views):
         connection.execute(f"DROP VIEW IF EXISTS {quoted(f'{schema}.{name}')}")
     for relation in mapping.relations:

@@ -7,7 +7,9 @@ from enum import StrEnum
 
 import msgspec
 
+from app.model.changeset import PipelineMessage, encode_message
 from app.model.conditions import Conditions
+from app.model.event import Event
 from app.model.export import Export
 from app.model.export_token import ExportToken
 from app.model.mapping import changeset_mapping
@@ -121,6 +123,13 @@ class Pipeline(msgspec.Struct, frozen=True):
     def export(self) -> Export:
         """Its only one."""
         return self.receiver.exports[0]
+
+    def event(self, arrival_us: int, ip: str, message: PipelineMessage) -> Event:
+        """What brings a message to the pipeline.
+
+        It is for the export that there is now: what a crash or a queue keeps until after a clear is for no table.
+        """
+        return Event(self.receiver.uid, arrival_us, ip, (), encode_message(message), only_export=self.export.uid)
 
     @property
     def schema(self) -> str:

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from app.destinations.base import Held
@@ -426,10 +427,33 @@ def test_a_clear_that_a_crash_kept_from_the_destination_is_done_by_the_next_star
         prepared.destination.prepare_pipeline(before, prepared.mapping, ())
 
 
-def test_a_pipeline_that_was_never_prepared_can_be_cleared_and_then_not_prepared(shop):
+def test_a_cleared_export_may_start_again_if_no_other_has_the_schema(shop):
+    """As when an older log was put back, which knows nothing of the clear."""
     shop.destination.clear_pipeline("shop", shop.export)
+    load = shop.next_load([changeset(KEYED, insert(1, "a", 1))])
     with pytest.raises(Rejected, match="cleared"):
-        shop.prepare(KEYED)
+        shop.destination.load(load)
+    shop.prepare(KEYED)
+    shop.destination.load(msgspec.structs.replace(load, mapping=shop.mapping))
+    assert shop.rows() == [(1, "a", 1)]
+
+
+@pytest.mark.parametrize("transacting", [True, False])
+def test_what_is_held_of_a_log_that_is_gone_is_applied_unless_a_transaction_may_be_open(prepared, transacting):
+    prepared.load(begin(), changeset(KEYED, insert(1, "held", 1), insert(2, "held", 1)))
+    load = prepared.next_load([changeset(KEYED, insert(1, "later", 2))])
+    other_life = msgspec.structs.replace(load.slices[0], log_id="other", previous=None)
+    prepared.destination.load(msgspec.structs.replace(load, slices=[other_life], transacting=transacting))
+    assert prepared.rows() == ([] if transacting else [(1, "later", 2), (2, "held", 1)])
+    assert (prepared.destination.held(prepared.export) is None) is not transacting
+
+
+def test_a_transaction_of_the_same_life_waits_for_its_commit(prepared):
+    """The commit may be on its way, though the definitions have none open any more."""
+    prepared.load(begin(), changeset(KEYED, insert(1, "held", 1)))
+    load = prepared.next_load([changeset(KEYED, insert(2, "b", 2))])
+    prepared.destination.load(msgspec.structs.replace(load, transacting=False))
+    assert prepared.rows() == []
 
 
 def test_a_forgotten_export_is_cleared_and_nothing_is_remembered(prepared):

@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 
+from tests.crash.changes import change_faults
 from tests.crash.documents import document_faults
 from tests.crash.load import HEADERS, MENDED, Memory, Wanted
 from tests.crash.warehouse import Warehouse
@@ -60,7 +61,8 @@ async def _faults(session: aiohttp.ClientSession, url: str, warehouse: Warehouse
         faults += _event_faults(memory, wanted, rows, dead)
         if not memory.lost:  # else the table also has events that this log never knew
             faults += _line_faults(lines[wanted.export], sum(rows.values()), sum(dead.values()))
-    return faults + _keyed_faults(warehouse, memory) + document_faults(memory.documents, warehouse)
+    faults += _keyed_faults(warehouse, memory) + document_faults(memory.documents, warehouse)
+    return faults + change_faults(memory.changes, warehouse)
 
 
 def _line_faults(line: dict[str, Any], rows: int, dead: int) -> list[str]:

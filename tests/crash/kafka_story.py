@@ -12,6 +12,7 @@ from typing import Any
 
 import aiohttp
 
+from tests.crash.changes import ChangeClient
 from tests.crash.cluster import Cluster
 from tests.crash.judge import Wrong, judge
 from tests.crash.kafka_plan import Act, KafkaPlan
@@ -36,6 +37,7 @@ async def tell_on_kafka(plan: KafkaPlan, directory: Path, destination: str) -> i
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
             story = _Story(cluster, session, memory, dice)
             await story.clients(cluster.servers[0]).define(session)
+            await story.changes().define(session)
             await story.live(plan)
             await story.rest()
             await story.judged(PostgresqlWarehouse(destination))
@@ -54,6 +56,14 @@ class _Story:
 
     def clients(self, server: Server) -> Clients:
         return Clients(server.url, self._memory, self._dice, PUSH_PAUSE_S)
+
+    def changes(self) -> ChangeClient:
+        """Asks whichever worker is alive; clears nothing, for a request that was given up may be done much later."""
+
+        def url() -> str:
+            return self._dice.choice([*self._cluster.alive()] or self._cluster.servers).url
+
+        return ChangeClient(url, self._memory.changes, self._dice, clears=False)
 
     async def live(self, plan: KafkaPlan) -> None:
         """Until everything that is planned was done."""
@@ -92,6 +102,7 @@ class _Story:
 
     def _busy(self, servers: list[Server]) -> Iterable[Awaitable[None]]:
         session = self._session
+        yield self.changes().change_on(session)
         for number, server in enumerate(servers):
             clients = self.clients(server)
             yield clients.push_on(session)
@@ -132,6 +143,7 @@ class _Story:
         async with asyncio.timeout(REST_TIMEOUT_S):
             while self._memory.unanswered:
                 await clients.push_again(self._session)
+        await self.changes().settle(self._session)
 
     async def judged(self, warehouse: PostgresqlWarehouse) -> None:
         """By what each worker says."""

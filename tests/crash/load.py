@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import aiohttp
 
+from tests.crash.changes import Changes
 from tests.crash.documents import Documents
 from tests.server import TOKEN
 
@@ -57,10 +58,12 @@ class Memory:
     copied_at: int = 0
     unanswered: list[tuple[Pushed, str]] = field(default_factory=list)  # with a key: to be sent again, with its body
     documents: Documents = field(init=False)
+    changes: Changes = field(init=False)
 
     def __post_init__(self) -> None:
-        """Documents are numbered with the events, and lost with them."""
+        """Documents and changes are numbered with the events, and lost with them."""
         self.documents = Documents(self.numbers, self.lost)
+        self.changes = Changes(self.numbers, self.lost)
 
     def log_copied(self) -> None:
         """A copy of the log was kept now."""
@@ -73,6 +76,7 @@ class Memory:
         self.exports = [wanted for wanted in self.exports if wanted.since < window[0]]
         self.urls = {name: url for name, url in self.urls.items() if name in {"spread", "keyed"}}
         self.keyed = {key: (sent, 0) for key, (sent, _) in self.keyed.items()}
+        self.changes.log_put_back(self.copied_at)
         self.unanswered.clear()  # only the log that is gone may know them, and the table
 
     def may_be_loaded_again(self, event: Pushed) -> bool:

@@ -21,6 +21,8 @@ POINTS = (
     "slices-deleted",
     "task-started",
     "task-prepared",
+    "pipeline-prepared",
+    "pipeline-dropped",
 )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import aiohttp
 
+from tests.crash.changes import ChangeClient
 from tests.crash.documents import SETTINGS, DocumentClients
 from tests.crash.judge import Wrong, judge
 from tests.crash.load import Clients, Memory
@@ -42,6 +43,7 @@ async def _first_definitions(server: Server, memory: Memory, dice: random.Random
     assert await server.until_ready(), "the first start is no story yet"
     async with aiohttp.ClientSession() as session:
         await Clients(server.url, memory, dice).define(session)
+        await ChangeClient(lambda: server.url, memory.changes, dice).define(session)
     await server.kill()
 
 
@@ -60,8 +62,10 @@ async def _live(server: Server, memory: Memory, dice: random.Random, plan: Plan,
 
 async def _work(server: Server, memory: Memory, dice: random.Random, plan: Plan, life: Life) -> None:
     clients, documents = Clients(server.url, memory, dice), DocumentClients(server.url, memory.documents, dice)
+    changes = ChangeClient(lambda: server.url, memory.changes, dice)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
         busy = [
+            asyncio.ensure_future(changes.change_on(session)),
             asyncio.ensure_future(documents.upsert_on(session)),
             asyncio.ensure_future(documents.write_on(session)),
             asyncio.ensure_future(documents.version_on(session)),
@@ -105,5 +109,6 @@ async def _judged(server: Server, memory: Memory, dice: random.Random) -> None:
     clients = Clients(server.url, memory, dice)
     async with aiohttp.ClientSession() as session:
         await clients.push_all_again(session)
+        await ChangeClient(lambda: server.url, memory.changes, dice).settle(session)
         warehouse = SqliteWarehouse(server.warehouse)
         await judge(server.url, warehouse, memory, lambda: clients.push_fillers(session, FILLERS))

@@ -23,6 +23,8 @@ def load_changesets(tables: RelationTables, load: Load, plan: LoadPlan) -> Loade
     Raises Rejected for what is no message of a pipeline, and for a change that its table does not take.
     """
     loading = _Loading(tables, load)
+    if not load.transacting and plan.slices:
+        loading.commit_of_other_lives(plan.slices[0].log_id)
     changes = sum(loading.take(part) for part in plan.slices)
     loading.finish()
     return Loaded(changes, len(plan.slices), plan.skipped)
@@ -60,10 +62,19 @@ class _Loading:
         self._export = load.export
         self._schema = load.mapping.table_id.schema
         self._relations = {relation.name: relation for relation in load.mapping.relations}
-        self._holds = tables.held() is not None
+        self._held_since = tables.held()
         self._gathered: _Gathered | None = None
         self._held: list[Row] = []
         self._held_characters = 0
+
+    @property
+    def _holds(self) -> bool:
+        return self._held_since is not None
+
+    def commit_of_other_lives(self, log_id: str) -> None:
+        """End a transaction of another life."""
+        if self._held_since is not None and self._held_since.log_id != log_id:
+            self._commit()
 
     def take(self, part: LoadSlice) -> int:
         """Load a slice; how many changes it brought."""
@@ -89,8 +100,8 @@ class _Loading:
     def _begin(self, part: LoadSlice) -> None:
         if not self._holds:
             self._apply_gathered()
-            self._tables.begin(Held(self._export, part.log_id, part.partition, part.begin))
-            self._holds = True
+            self._held_since = Held(self._export, part.log_id, part.partition, part.begin)
+            self._tables.begin(self._held_since)
 
     def _hold(self, row: Row, characters: int) -> None:
         self._held.append(row)
@@ -114,7 +125,7 @@ class _Loading:
                 self._gather(incoming, f"event {incoming.event_id}, held for its transaction's commit")
         self._apply_gathered()
         self._tables.end()
-        self._holds = False
+        self._held_since = None
 
     def _gather(self, incoming: Incoming, place: str) -> None:
         subject = incoming.relation, incoming.columns

@@ -11,7 +11,7 @@ from app.changes.names import relation_of
 from app.changes.reader import ChangeReader
 from app.errors import LogFull
 from app.ingest import Place
-from app.model.changeset import Changeset, encode_message
+from app.model.changeset import Changeset
 from app.model.event import Event
 from app.model.pipeline import Pipeline, PipelineState
 from app.web.doors import Doors
@@ -66,8 +66,8 @@ class PipelineLog:
 
     async def append(self, changesets: Sequence[Changeset]) -> Place:
         """Durable when it returns. Raises FelderaRefusal, LogFailed; what was appended before stays."""
-        arrival_us, uid = self._doors.clock.stamp(), self._pipeline.receiver.uid
-        events = [Event(uid, arrival_us, self._ip, (), encode_message(changeset)) for changeset in changesets]
+        arrival_us = self._doors.clock.stamp()
+        events = [self._pipeline.event(arrival_us, self._ip, changeset) for changeset in changesets]
         await self.wait_until_open()
         places = [await self._append_when_there_is_room(some) for some in _in_appends(events)]
         return places[-1]
