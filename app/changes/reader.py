@@ -1,10 +1,11 @@
 """Reads one push: bytes in, changesets and errors out."""
 
+from collections.abc import Iterator
 from typing import Protocol
 
 from app.changes.csv_push import CsvPush
 from app.changes.events import Change
-from app.changes.format import Format, Kind
+from app.changes.format import Format, Kind, UpdateFormat
 from app.changes.json_push import JsonPush
 from app.changes.packing import changesets_of
 from app.changes.parse_errors import ParseErrors
@@ -13,6 +14,7 @@ from app.model.changeset import Changeset
 from app.model.relation import Relation
 
 PIECE_BYTES_MAX = 262_144  # of what is parsed in one go, so that its changes are few enough
+WEIGHTED_PIECE_BYTES_MAX = 16_384  # of events that are many changes each
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -33,12 +35,15 @@ class Push(Protocol):
 class ChangeReader:
     """Reads a push to a relation. The bytes may be cut anywhere: the same changes and `errors` come of them.
 
-    Raises FormatRefused if the relation cannot be read so. `quick` makes no difference but in time.
+    `piece_bytes_max`: how much should be fed at once. `quick` makes no difference but in time. Raises FormatRefused if
+    the relation cannot be read so.
     """
 
     def __init__(self, relation: Relation, format_: Format, *, quick: bool = True) -> None:
         self.errors = ParseErrors()
         self._relation = relation
+        weighted = format_.kind is Kind.JSON and format_.update_format is UpdateFormat.WEIGHTED
+        self.piece_bytes_max = WEIGHTED_PIECE_BYTES_MAX if weighted else PIECE_BYTES_MAX
         self._push, marked = _push_of(relation, format_, self.errors, quick=quick)
         self._beginning: bytes | None = b"" if marked else None  # None: it is over
 
@@ -47,14 +52,16 @@ class ChangeReader:
         """How much of what came is kept, as it is unfinished."""
         return self._push.kept_bytes
 
+    def cut(self, chunk: bytes) -> Iterator[bytes]:
+        """Pieces to feed, so small that the changes of each are bounded."""
+        for at in range(0, len(chunk), self.piece_bytes_max):
+            yield chunk[at : at + self.piece_bytes_max]
+
     def feed(self, chunk: bytes) -> list[Changeset]:
         """What the records that end in it change."""
         if self._beginning is not None:
             chunk = self._without_mark(self._beginning + chunk)
-        changesets: list[Changeset] = []
-        for at in range(0, len(chunk), PIECE_BYTES_MAX):
-            changesets += changesets_of(self._relation, self._push.feed(chunk[at : at + PIECE_BYTES_MAX]))
-        return changesets
+        return changesets_of(self._relation, self._push.feed(chunk)) if chunk else []
 
     def finish(self) -> list[Changeset]:
         """What the last record changes, if it has no end."""

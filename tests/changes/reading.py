@@ -61,7 +61,8 @@ def read(relation: Relation, format_: Format, *chunks: bytes | str) -> Outcome:
     reader = ChangeReader(relation, format_)
     changesets = []
     for chunk in chunks:
-        changesets += reader.feed(chunk.encode() if isinstance(chunk, str) else chunk)
+        for piece in reader.cut(chunk.encode() if isinstance(chunk, str) else chunk):
+            changesets += reader.feed(piece)
     changesets += reader.finish()
     return Outcome(changes_in(changesets), reader.errors)
 

@@ -23,7 +23,7 @@ from app.web.sender import client_ip
 LOOKED_EVERY_S = 0.1
 EVENTS_BYTES_MAX = 1_000_000  # in one append, unless a single event is larger
 PARSED_BYTES_MAX = 4_000_000  # that wait for the append before
-PARSED_INLINE_BYTES_MAX = 16_384  # of a push; more is parsed beside the event loop
+PARSED_INLINE_SHARE = 16  # of the largest piece; a larger one is parsed beside the event loop
 _ENDPOINT_BYTES = 8
 
 
@@ -132,17 +132,17 @@ class Appending:
 async def _take_in(doors: Doors, request: web.Request, reader: ChangeReader, log: PipelineLog) -> Place | None:
     """Where all of it stands; None if nothing was in it."""
     appending = Appending(log)
-    kept_bytes = 0
+    kept_bytes, inline_bytes_max = 0, reader.piece_bytes_max // PARSED_INLINE_SHARE
     try:
-        async for piece in doors.streams.pieces(request):
-            appending.add(await doors.decoding.run(piece, reader.feed, inline_bytes_max=PARSED_INLINE_BYTES_MAX))
-            before, kept_bytes = kept_bytes, reader.kept_bytes
-            doors.streams.keep(before, kept_bytes)
+        async for chunk in doors.streams.pieces(request):
+            for piece in reader.cut(chunk):
+                await appending.go_on()
+                appending.add(await doors.decoding.run(piece, reader.feed, inline_bytes_max=inline_bytes_max))
+                before, kept_bytes = kept_bytes, reader.kept_bytes
+                doors.streams.keep(before, kept_bytes)
             if not request.content.at_eof():  # what comes in one piece is appended in one, too
                 await appending.go_on()
-        appending.add(
-            reader.finish() if kept_bytes <= PARSED_INLINE_BYTES_MAX else await asyncio.to_thread(reader.finish)
-        )
+        appending.add(reader.finish() if kept_bytes <= inline_bytes_max else await asyncio.to_thread(reader.finish))
         return await appending.all()
     finally:
         doors.streams.keep(kept_bytes, 0)
