@@ -24,7 +24,7 @@ from app.changes.literals import (
     require_json,
     string_of,
 )
-from app.changes.numbers import decimal_in, double_text, integer_in, integer_name, real
+from app.changes.numbers import NUMBER_CHARACTERS_MAX, decimal_in, double_text, integer_in, integer_name, real
 from app.changes.refused import RecordRefused, ValueRefused, wrong_type
 from app.changes.rows import JsonRows, RowColumn
 from app.changes.text_values import key_reader, without_nul
@@ -32,10 +32,20 @@ from app.model.relation import INTEGER_BITS, NESTED, SqlType, SqlTypeName
 
 Reader = Callable[[bytes], Any]  # of a literal that is not null; raises ValueRefused
 
-_BYTE_MAX = 255
+EXPONENT_MAX = 1000  # of a number within a VARIANT
 _double = msgspec.json.Decoder(float)
-_any = msgspec.json.Decoder(float_hook=msgspec.Raw)  # whatever is no integer keeps its digits
 _encoder = msgspec.json.Encoder()
+
+
+def _with_its_digits(number: str) -> msgspec.Raw:
+    """Of a number that is no integer. Raises ValueRefused for one that a destination may not hold."""
+    _, _, exponent = number.lower().partition("e")
+    if len(number) > NUMBER_CHARACTERS_MAX or abs(int(exponent or "0")) > EXPONENT_MAX:
+        raise ValueRefused("number out of range")
+    return msgspec.Raw(number)
+
+
+_any = msgspec.json.Decoder(float_hook=_with_its_digits)
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")  # of an encoded text
 
 _TIME_UNITS = {Flavor.DEBEZIUM_MYSQL: 10**6, Flavor.DEBEZIUM_POSTGRES: 10**6, Flavor.KAFKA_CONNECT: 10**3}

@@ -61,6 +61,7 @@ HEX = "123e4567-e89b-12d3-a456-426655440000"
         ("UUID", f'"{{{HEX}}}"', HEX),
         ("VARIANT", '{"a" : [1.50, null]}', '{"a":[1.50,null]}'),
         ("VARIANT", "42", "42"),
+        ("VARIANT", "[1E1000,-1.0e-1000]", "[1E1000,-1.0e-1000]"),
         ("VARIANT", "123456789012345678901234567890", "123456789012345678901234567890"),
         ("VARIANT", "null", None),
         ("INTEGER", "null", None),
@@ -118,6 +119,10 @@ def test_values_become_canonical(type_: str, literal: str, value: object) -> Non
         ("UUID", f'"{{{HEX}"'),
         ("VARIANT", '{"a": ["\\u0000"]}'),
         ("VARIANT", '{"\\u0000": 1}'),
+        ("VARIANT", "[1e1001]"),
+        ("VARIANT", "[1e-99999999999]"),
+        ("VARIANT", "0." + "1" * 1000),
+        ("VARIANT", "1" * 5000),
     ],
 )
 def test_what_does_not_fit_its_type_is_refused(type_: str, literal: str) -> None:
