@@ -36,7 +36,7 @@ from app.completion import Completions
 from app.crash import CrashPoints
 from app.dead_letters import DeadLetters
 from app.definitions import Definitions
-from app.destinations.registry import open_destination
+from app.destinations.registry import open_destination, open_reader
 from app.destinations.thread import DestinationThread
 from app.errors import DefinitionRefused, LogFailed, MappingFailed, SettingInvalid
 from app.files import Files
@@ -56,6 +56,7 @@ from app.model.import_source import Region
 from app.model.receiver import Receiver
 from app.model.row import Row
 from app.pipelines import Pipelines
+from app.queries import Queries
 from app.scrape import Scrapes, Sources
 from app.settings import API_KEY, Settings
 from app.slicing.bounded_staging import BoundedStaging
@@ -63,7 +64,9 @@ from app.slicing.registry import open_staging
 from app.slicing.staging import Staging
 from app.slicing.uncut import unless_too_large
 from app.streams import DEAD_LETTERS, DEFINITIONS, EVENTS, FILES, SLICES, Streams, create_streams
+from app.subscriptions import Subscriptions
 from app.tallies import CutTally, DoorTally, LoadTally
+from app.transactions import Transactions
 from app.transports.foreign import foreign_topics_of
 from app.transports.log import Log, log_of
 from app.web.body import BodyReader
@@ -148,6 +151,12 @@ class House(Service):
         self._completions = Completions(
             self.streams, self._log, self._asides.watermarks, self._asides.held, self.ingest.flush
         )
+        self._transactions = Transactions(self._keeper, self.ingest.accept, self.clock.stamp, self._completions)
+        reader = open_reader(settings.destination)
+        self._queries = Queries(reader)
+        self._subscriptions = Subscriptions(
+            reader, self._completions, self._keeper.receivers.pipelines.of_uid, lambda: self.app.should_stop
+        )
         self._tails = Tails(self.streams, self._log, self._keeper.receivers, self._packs, lambda: self.app.should_stop)
         self.app.service(self)  # type: ignore[arg-type]  # Faust takes instances as well
         install(self.app, self._doors())
@@ -212,6 +221,8 @@ class House(Service):
 
     async def on_shutdown(self) -> None:
         """Close what was opened, when everything that uses it has stopped."""
+        self._subscriptions.close()
+        await self._queries.close()
         await self._forwarder.close()
         await self._evaluator.close()
         self._watchdog.close()
@@ -353,6 +364,9 @@ class House(Service):
             import_sources=self.import_sources,
             pipelines=self.pipelines,
             completions=self._completions,
+            transactions=self._transactions,
+            queries=self._queries,
+            subscriptions=self._subscriptions,
             ingest=self.ingest,
             ready=self.ready,
             waiting_for=self.waiting_for,

@@ -1,6 +1,9 @@
+import asyncio
+
 import pytest
 
-from app.errors import DefinitionRefused, LogFailed
+from app.completion import Completion
+from app.errors import CompletionTokenOutdated, DefinitionRefused, LogFailed, Retryable
 from app.ingest import Place
 from app.model.change import CreatePipeline, MovePipeline, PipelineStarted, StartPipeline, TransactPipeline
 from app.model.changeset import BeginTransaction, CommitTransaction, decode_message
@@ -16,9 +19,10 @@ class Keeper:
         self.receivers = Receivers()
         self.log: list[object] = []
         self.fails: Exception | None = None
+        self.seen_after: int | Exception = 0
         self.apply(CreatePipeline("p1", "x1", "k1", 1, "shop", Program("", ProgramStatus.SUCCESS, since_us=1)))
         self.start()
-        self.transactions = Transactions(self, self._accept, lambda: 7)
+        self.transactions = Transactions(self, self._accept, lambda: 7, self)
 
     def start(self) -> None:
         self.apply(StartPipeline("p1", PipelineState.RUNNING, 1, "d1"))
@@ -40,6 +44,17 @@ class Keeper:
             raise self.fails
         self.log += [decode_message(event.body) for event in events]
         return Place(0, 1)
+
+    async def token_of(self, pipeline, place) -> str:
+        assert pipeline == self.pipeline
+        return str(place.end)
+
+    async def judge(self, pipeline, token: str) -> Completion:
+        assert (pipeline, token) == (self.pipeline, "1")
+        if isinstance(self.seen_after, Exception):
+            raise self.seen_after
+        self.seen_after -= 1
+        return Completion(complete=self.seen_after < 0, step=None)
 
     @property
     def pipeline(self) -> Pipeline:
@@ -68,6 +83,29 @@ async def test_the_definitions_open_a_transaction_before_the_log_and_close_it_be
     assert keeper.pipeline.transaction is None
     assert keeper.log == [(True, 0), BeginTransaction(1), CommitTransaction(1), (False, 1)]
     assert await keeper.begin() == 2
+
+
+async def test_it_is_open_until_it_is_seen():
+    keeper = Keeper()
+    await keeper.begin()
+    keeper.seen_after = 3
+    committing = asyncio.ensure_future(keeper.commit())
+    while keeper.log[-1] != CommitTransaction(1):  # noqa: ASYNC110 -- the fake tells nobody
+        await asyncio.sleep(0)
+    assert keeper.pipeline.transaction == 1
+    await committing
+    assert keeper.seen_after == -1
+    assert keeper.pipeline.transaction is None
+
+
+@pytest.mark.parametrize("why", [Retryable("away", after_s=1), CompletionTokenOutdated("cleared"), 10**6])
+async def test_a_commit_that_cannot_be_seen_is_one_all_the_same(why, monkeypatch):
+    monkeypatch.setattr("app.transactions.SEEN_WITHIN_S", 0.1)
+    keeper = Keeper()
+    await keeper.begin()
+    keeper.seen_after = why
+    assert await keeper.commit() == 1
+    assert keeper.pipeline.transaction is None
 
 
 async def test_there_is_one_at_a_time():

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from msgspec import UNSET, UnsetType
 
-from app.completion import Completion
+from app.completion import Completion, LoadedTo
 from app.errors import MappingFailed
 from app.ingest import Place
 from app.model.api_token import ApiToken
@@ -28,8 +28,12 @@ from app.model.file_status import FileStatus
 from app.model.import_source import ImportSource, ImportToken, Region, SourceState
 from app.model.pipeline import Pipeline, PipelineState
 from app.model.receiver import Deduplication, Receiver
+from app.model.relation import Relation, View
 from app.model.row import Row
 from app.model.task import Task
+from app.queries import Query
+from app.results.changes import ChangeFormat
+from app.subscriptions import Subscription
 from app.tallies import DoorTally
 from app.web.body import BodyReader
 from app.web.body_stream import BodyStreams
@@ -172,13 +176,48 @@ class Pipelines(Protocol):
 
 
 class Completions(Protocol):
-    """Says when what was pushed to a pipeline can be queried. Calls raise LogFailed."""
+    """Says when what was pushed to a pipeline can be queried. Calls raise LogFailed, and Retryable."""
 
     async def token_of(self, pipeline: Pipeline, place: Place | None) -> str:
         """The token of what was accepted there; None: of nothing."""
 
+    async def token_of_all(self, pipeline: Pipeline) -> str:
+        """The token of all that was accepted for the pipeline until now."""
+
+    async def loaded(self, pipeline: Pipeline) -> LoadedTo:
+        """How far the pipeline's changes are in its tables."""
+
+    async def step_of(self, pipeline: Pipeline, loaded: LoadedTo) -> int:
+        """The step that a token was complete with, if it is so with this."""
+
     async def judge(self, pipeline: Pipeline, text: str) -> Completion:
         """Whether all that the token stands for is there; if not, have it loaded soon."""
+
+
+class Transactions(Protocol):
+    """Opens and closes the transactions of pipelines. Calls raise DefinitionRefused, LogFailed."""
+
+    async def begin(self, pipeline: Pipeline) -> int:
+        """Open one, and return its number."""
+
+    async def commit(self, pipeline: Pipeline) -> int:
+        """Close the one that is open, and return its number."""
+
+
+class Queries(Protocol):
+    """Queries about the tables of pipelines."""
+
+    async def open(self, pipeline: Pipeline, sql: str) -> Query:
+        """Begin one; raises QueryRefused, QueriesBusy, Retryable."""
+
+
+class Subscriptions(Protocol):
+    """Listening to the tables and views of pipelines."""
+
+    async def open(
+        self, pipeline: Pipeline, relation: Relation | View, form: ChangeFormat, *, snapshot: bool
+    ) -> Subscription:
+        """Listen from now on; raises QueryRefused, QueriesBusy, Retryable, LogFailed."""
 
 
 class Ingest(Protocol):
@@ -258,6 +297,9 @@ class Doors:
     import_sources: ImportSources
     pipelines: Pipelines
     completions: Completions
+    transactions: Transactions
+    queries: Queries
+    subscriptions: Subscriptions
     ingest: Ingest
     ready: Callable[[], bool]
     waiting_for: Callable[[], Sequence[str]]

@@ -123,7 +123,12 @@ async def test_the_page_of_the_stitch_import_api(server: Server) -> None:
 async def test_the_page_of_the_feldera_api(server: Server) -> None:
     said = await paste(DOCS / "apis" / "feldera.md", server)
     assert '"program_status":"Success"' in said
-    assert said.count('{"token":"') == 2
+    assert said.count('{"token":"') == 3
+    assert '{"status":"complete","step":' in said
+    assert '{"transaction_id":1}\n' in said
+    assert "| 3  | cake | 4.50  |" in said
+    assert '{"item":"cake","n":1}\n{"item":"tea","n":2}\n' in said
+    assert '"snapshot":true,"json_data":[{"insert":{"id":1,"item":"tea","price":2.50}}' in said
     assert "error parsing field 'item': invalid type: integer `6`, expected a string" in said
     assert "(1, 'apple', '0.25') (3, 'apple', '0.30')" in said
     assert said.rstrip().endswith("200")

@@ -1,11 +1,21 @@
 import asyncio
 import json
+import time
 from collections.abc import Iterable, Sequence
 
 import msgspec
 from msgspec import UNSET
 
-from app.errors import DefinitionRefused, MappingFailed
+from app.completion import Completion, LoadedTo
+from app.destinations.reading import Leash, Question
+from app.errors import (
+    CompletionTokenMalformed,
+    CompletionTokenOutdated,
+    DefinitionRefused,
+    MappingFailed,
+    QueryRefused,
+    Retryable,
+)
 from app.import_sources import ImportSources
 from app.ingest import Place
 from app.model.api_token import ApiToken
@@ -22,8 +32,12 @@ from app.model.mapping import Mapping, TableId
 from app.model.pipeline import Pipeline
 from app.model.receiver import Receiver
 from app.model.relation import Field, Relation, SqlType, SqlTypeName, View
+from app.model.result import Cell, ResultColumn
 from app.model.task import Task, TaskStatus, TaskType
 from app.pipelines import Pipelines
+from app.queries import Queries
+from app.subscriptions import Subscriptions
+from app.transactions import Transactions
 from app.web.body import BodyReader
 from app.web.body_stream import BodyStreams
 from app.web.doors import Doors
@@ -162,8 +176,81 @@ class FakeIngest:
 
 
 class FakeCompletions:
+    """Tokens are `<export> <end>`, complete up to `reached`."""
+
+    def __init__(self) -> None:
+        self.reached = 0
+        self.accepted = 0
+        self.fail_with: Exception | None = None
+
     async def token_of(self, pipeline: Pipeline, place: Place | None) -> str:
         return f"{pipeline.export.uid} {place and place.end}"
+
+    async def token_of_all(self, pipeline: Pipeline) -> str:
+        return await self.token_of(pipeline, Place(0, self.accepted))
+
+    async def judge(self, pipeline: Pipeline, text: str) -> Completion:
+        if self.fail_with:
+            raise self.fail_with
+        export, _, end = text.partition(" ")
+        if not end:
+            raise CompletionTokenMalformed("it has no end")
+        if export != pipeline.export.uid:
+            raise CompletionTokenOutdated("it was cleared")
+        complete = int(end) <= self.reached
+        return Completion(complete=complete, step=int(end) if complete else None)
+
+    async def loaded(self, pipeline: Pipeline) -> LoadedTo:
+        return LoadedTo(pipeline.export.uid, frozenset({("a", self.reached)}))
+
+    async def step_of(self, pipeline: Pipeline, loaded: LoadedTo) -> int:
+        assert loaded.export == pipeline.export.uid
+        return self.reached
+
+
+class FakeReader:
+    """Of one table `n` of numbers: the SQL is how many, or a refusal. What is asked is remembered, and what is open."""
+
+    def __init__(self) -> None:
+        self.asked: list[Question] = []
+        self.open_now = 0
+        self.fails_at: int | None = None
+        self.waits = False
+        self.rows: list[tuple[Cell, ...]] | None = None
+
+    def open(self, question: Question, leash: Leash) -> "FakeReading":
+        self.asked.append(question)
+        if question.sql.startswith("no"):
+            raise QueryRefused("that is no query")
+        if question.sql.startswith("away"):
+            raise Retryable("the destination is away", after_s=1)
+        self.open_now += 1
+        return FakeReading(self, question, leash)
+
+
+class FakeReading:
+    columns = (ResultColumn("n", SqlType(SqlTypeName.BIGINT)),)
+
+    def __init__(self, reader: FakeReader, question: Question, leash: Leash) -> None:
+        self._reader = reader
+        self._leash = leash
+        self._next = 0
+        numbers = [] if reader.rows is not None else range(int(question.sql))
+        self._rows = reader.rows if reader.rows is not None else [(number,) for number in numbers]
+
+    def take(self, rows_max: int) -> list[tuple[Cell, ...]]:
+        while self._reader.waits and not self._leash.is_over:
+            time.sleep(0.005)
+        if self._leash.is_over:
+            raise QueryRefused(self._leash.why)
+        if self._reader.fails_at is not None and self._next >= self._reader.fails_at:
+            raise QueryRefused("it broke")
+        rows = self._rows[self._next : self._next + rows_max]
+        self._next += len(rows)
+        return rows
+
+    def close(self) -> None:
+        self._reader.open_now -= 1
 
 
 class FakeFiles:
@@ -292,9 +379,14 @@ class House:
         self.pipelines = Pipelines(self.folded, self.destination)
         self.completions = FakeCompletions()
         self.ingest = FakeIngest()
+        self.reader = FakeReader()
         self.files = FakeFiles()
         self.is_ready = True
         self.clock = FakeClock()
+        self.queries = Queries(self.reader)
+        self.subscriptions = Subscriptions(
+            self.reader, self.completions, self.folded.receivers.pipelines.of_uid, lambda: False
+        )
         self.letters = FakeDeadLetters()
         self.ledger = ReceiverLedger(accepted=0, deduplicated=0, unrouted=0, routed=0, exports=())
         self.tails: list[Tail] = []
@@ -304,6 +396,9 @@ class House:
             import_sources=self.import_sources,
             pipelines=self.pipelines,
             completions=self.completions,
+            transactions=Transactions(self.folded, self.ingest.accept, self.clock.stamp, self.completions),
+            queries=self.queries,
+            subscriptions=self.subscriptions,
             ingest=self.ingest,
             ready=lambda: self.is_ready,
             waiting_for=lambda: [] if self.is_ready else ["recovery of tables"],

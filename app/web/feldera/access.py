@@ -64,3 +64,11 @@ def boolean_of(request: web.Request, name: str, *, default: bool) -> bool:
     if text not in _BOOLEANS:
         raise bad_query(f"{name} must be true or false")
     return _BOOLEANS[text]
+
+
+def parameter_of(request: web.Request, name: str) -> str:
+    """A parameter that the query must have. Raises FelderaRefusal."""
+    text = request.query.get(name)
+    if text is None:
+        raise bad_query(f"missing field `{name}`")
+    return text

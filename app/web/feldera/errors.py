@@ -149,6 +149,45 @@ def parse_errors(found: ParseErrors) -> FelderaRefusal:
     return FelderaRefusal(400, "ParseErrors", str(found), details)
 
 
+def pipeline_restarted(reason: str) -> FelderaRefusal:
+    """A completion token can never be complete any more."""
+    return FelderaRefusal(410, "PipelineRestarted", f"The completion token cannot be complete any more: {reason}", {})
+
+
+def unknown_connector(table: str, connector: str) -> FelderaRefusal:
+    """The program gives the table no connector of this name, or there is no such table."""
+    endpoint = f"{table}.{connector}"
+    return FelderaRefusal(
+        404, "UnknownInputEndpoint", f"Unknown input endpoint name '{endpoint}'", {"endpoint_name": endpoint}
+    )
+
+
+def unknown_output(relation: str) -> FelderaRefusal:
+    """There is no table and no view of this name to listen to."""
+    endpoint = f"{relation}.api-egress"
+    message = f"invalid controller configuration: Output endpoint '{endpoint}' specifies unknown output '{relation}'"
+    details = {"endpoint_name": endpoint, "stream_name": relation}
+    return FelderaRefusal(404, "ConfigError.UnknownOutputStream", message, details)
+
+
+def unknown_output_format(relation: str, name: str) -> FelderaRefusal:
+    """Changes are not told in this format."""
+    endpoint = f"{relation}.api-egress"
+    message = f"invalid controller configuration: Output endpoint '{endpoint}' specifies unknown format '{name}'"
+    details = {"endpoint_name": endpoint, "format_name": name}
+    return FelderaRefusal(400, "ConfigError.UnknownOutputFormat", message, details)
+
+
+def query_refused(reason: str) -> FelderaRefusal:
+    """A query is none, or does what it may not, or takes too long."""
+    return FelderaRefusal(400, "AdHocQueryError", f"Error during query processing: {reason}.", {"error": reason})
+
+
+def too_many_queries(reason: str) -> FelderaRefusal:
+    """As many run, or listen, as may."""
+    return FelderaRefusal(429, "ApiConnectionLimit", f"Too much at once: {reason}. Try again later", {}, _LATER)
+
+
 def encode_error(error: Exception, request: web.BaseRequest, request_id: str) -> web.Response:
     """In the form of this API, whatever the error is."""
     refusal = error if isinstance(error, FelderaRefusal) else _refusal(error, request, request_id)
@@ -202,6 +241,7 @@ _RULES = {  # of the definitions
     "pipelineResumeWhileNotDeployed": (_BAD, "ResumeWhileNotProvisioned"),
     "pipelineNotDeployed": (HTTPStatus.SERVICE_UNAVAILABLE, "PipelineInteractionNotDeployed"),
     "transactionInProgress": (_CONFLICT, "TransactionInProgress"),
+    "noTransactionInProgress": (_BAD, "NoTransactionInProgress"),
     "pipelineClearWhileDeployed": (_BAD, "StorageStatusImmutableUnlessStopped"),
     "pipelineDeleteWhileDeployed": (_BAD, "DeleteRestrictedToFullyStopped"),
     "pipelineNotCleared": (_BAD, "DeleteRestrictedToClearedStorage"),

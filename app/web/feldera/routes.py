@@ -1,6 +1,6 @@
 """All addresses of the Feldera API. Its answers have too many forms for one document: docs/apis/feldera.md."""
 
-from app.web.feldera import ingress, lifecycle, pipelines, service
+from app.web.feldera import completion, egress, ingress, lifecycle, pipelines, query, service, stats, transactions
 from app.web.feldera.access import guarded
 from app.web.feldera.errors import encode_error
 from app.web.views import Api, Route
@@ -25,5 +25,12 @@ ROUTES = (
     Route("POST", f"{PIPELINE}/clear", lifecycle.clear),
     Route("POST", f"{PIPELINE}/dismiss_error", lifecycle.dismiss_error),
     Route("POST", f"{PIPELINE}/ingress/{{table}}", ingress.ingress),
+    Route("GET", f"{PIPELINE}/completion_status", completion.completion_status),
+    Route("GET", f"{PIPELINE}/tables/{{table}}/connectors/{{connector}}/completion_token", completion.completion_token),
+    Route("POST", f"{PIPELINE}/start_transaction", transactions.start_transaction),
+    Route("POST", f"{PIPELINE}/commit_transaction", transactions.commit_transaction),
+    Route("GET", f"{PIPELINE}/query", query.query),
+    Route("POST", f"{PIPELINE}/egress/{{relation}}", egress.egress),
+    Route("GET", f"{PIPELINE}/stats", stats.stats),
 )
 FELDERA = Api(PREFIX, tuple(guarded(route) for route in ROUTES), encode_error)
