@@ -13,6 +13,7 @@ from benchmarks import (
     backlog,
     end_to_end,
     failing,
+    feldera,
     memory,
     neighbours,
     start,
@@ -39,6 +40,7 @@ MEASUREMENTS: dict[str, Callable[..., list[Row]]] = {
     "visible": visible.run,
     "backlog": backlog.run,
     "stitch": stitch.run,
+    "feldera": feldera.run,
     "takeover": takeover.run,
     "memory": memory.run,
 }

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-CREATED = b"HTTP/1.1 201"
+TAKEN = b"HTTP/1.1 20"
 LENGTH = re.compile(rb"\r\nContent-Length: (\d+)\r\n")
 
 
@@ -30,7 +30,7 @@ def sent(url: str, token: str, file: Path, connections: int) -> float:
 
 async def _send_all(url: str, token: str, bodies: list[bytes], connections: int) -> float:
     parts = urlsplit(url)
-    requests = iter([_request(parts.netloc, parts.path, token, body) for body in bodies])
+    requests = iter([_request(parts.netloc, f"{parts.path}?{parts.query}", token, body) for body in bodies])
     opened = [await asyncio.open_connection(parts.hostname, parts.port) for _ in range(connections)]
     begun_s = time.time()
     async with asyncio.TaskGroup() as group:
@@ -45,7 +45,7 @@ async def _send(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, requ
         head = await reader.readuntil(b"\r\n\r\n")
         length = LENGTH.search(head)
         answer = await reader.readexactly(int(length[1]) if length else 0)
-        if not head.startswith(CREATED):
+        if not head.startswith(TAKEN):
             raise SystemExit(f"{head.decode()}{answer.decode()}")
     writer.close()
 
