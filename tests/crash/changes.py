@@ -229,7 +229,7 @@ class ChangeClient:
             await asyncio.sleep(0.05)
             raise NotDone(str(error)) from error
         if answer.status >= 300:
-            assert answer.status in ({429, 503} if body else {400, 404, 409, 429, 503}), text
+            assert answer.status in ({429, 503} if body else {400, 409, 429, 503}), text
             raise NotDone(text)
         return json.loads(text) if text else None
 
