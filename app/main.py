@@ -1,5 +1,7 @@
 """The command `forebay`."""
 
+import os
+import signal
 import sys
 
 import click
@@ -36,9 +38,16 @@ def main() -> None:
 @click.option("--log-format", default=LogFormat.TEXT.value, type=click.Choice([one.value for one in LogFormat]))
 def serve(log_level: str, log_format: str) -> None:
     """Start a worker: the doors on FOREBAY_PORT, and everything behind them. Settings are FOREBAY_… variables."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _end_at_once)
     from app.worker import run  # noqa: PLC0415 -- other commands need none of it
 
     run(log_level, LogFormat(log_format))
+
+
+def _end_at_once(*_: object) -> None:
+    """Until the worker stops in order: a start may wait for Kafka, and a first process dies by no signal."""
+    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -121,6 +121,19 @@ async def test_sigterm_ends_it_in_good_order(server: Server) -> None:
     assert "CRITICAL" not in output
 
 
+async def test_sigterm_ends_a_start_that_waits_for_a_broker(tmp_path: Path) -> None:
+    server = Server(tmp_path / "data", free_port())
+    where = {"destination": f"sqlite:///{tmp_path}/warehouse.db", "staging": f"file://{tmp_path}/staging"}
+    await server.start(broker="kafka://127.0.0.1:1", **where)
+    log = server.data_dir / "server.log"
+    async with asyncio.timeout(20):
+        while not (log.exists() and "cannot be reached" in log.read_text()):  # noqa: ASYNC110 -- a file rings no bell
+            await asyncio.sleep(0.05)
+    server.terminate()
+    assert await server.dead_within(5)
+    assert server.exit_code == 0
+
+
 async def test_a_token_is_made_and_shown_once(tmp_path: Path) -> None:
     server = Server(tmp_path / "data", free_port())
     try:
