@@ -52,6 +52,7 @@ def changeset(relation: Relation, *changes: list[Any], columns: Sequence[str] | 
     return (
         f"event-{next(_numbers)}",
         "changes",
+        "",
         relation.name,
         json.dumps(names),
         str(len(changes)),
@@ -59,12 +60,12 @@ def changeset(relation: Relation, *changes: list[Any], columns: Sequence[str] | 
     )
 
 
-def begin() -> Row:
-    return f"event-{next(_numbers)}", "begin", "", "[]", "0", "[]"
+def begin(transaction_id: int = 1) -> Row:
+    return f"event-{next(_numbers)}", "begin", str(transaction_id), "", "[]", "0", "[]"
 
 
-def commit() -> Row:
-    return f"event-{next(_numbers)}", "commit", "", "[]", "0", "[]"
+def commit(transaction_id: int = 1) -> Row:
+    return f"event-{next(_numbers)}", "commit", str(transaction_id), "", "[]", "0", "[]"
 
 
 class Shop:

@@ -143,8 +143,9 @@ class Destination(Protocol):
         counted as dead by its watermark, in the same transaction. Raises Rejected if they are too many. A file of
         documents is never split: what is rejected of it goes to a table of theirs.
         Changesets are applied to the tables of their pipeline, which are prepared, in the order of their positions;
-        from a `begin` on they are held, and applied at the next `commit`, all in its transaction. Only the export that
-        has the schema loads (see `prepare_pipeline`). Such a file is never split, either.
+        from a `begin` on they are held, and applied at its `commit`, all in its transaction. A `begin` that comes
+        behind its commit does nothing, nor does the commit of an older transaction; with a dropped file what is held is
+        dropped, too. Only the export that has the schema loads (see `prepare_pipeline`). Such a file is never split.
         Raises Rejected (also for a broken chain, and for a table outside the token's bucket), Retryable, or what
         `open_rows` raises; then nothing has changed, unless the answer to the commit was lost: a repeat finds out.
         """

@@ -21,7 +21,7 @@ from app.destinations.postgresql_documents import PostgresqlDocuments, standing_
 from app.destinations.postgresql_errors import words
 from app.destinations.postgresql_names import NAME_BYTES_MAX, find, names, table_of
 from app.destinations.postgresql_relations import SETUP as RELATIONS_SETUP
-from app.destinations.postgresql_relations import PostgresqlRelations, read_held
+from app.destinations.postgresql_relations import PostgresqlRelations, drop_transaction, read_transaction
 from app.destinations.postgresql_roles import Roles
 from app.destinations.postgresql_rows import write_rows
 from app.destinations.refusals import Refusals
@@ -171,6 +171,8 @@ class Postgresql:
             self._lock(connection, load.export)
             plan = plan_load(load, _read_watermarks(connection, load.export))
             _store_watermarks(connection, plan.watermarks)
+            if load.dropped and plan.slices and load.mapping.kind is MappingKind.CHANGESETS:
+                drop_transaction(connection, load.export)
             if load.dropped or not plan.slices:
                 return Loaded(0, len(plan.slices), plan.skipped, table_made=made)
             if load.mapping.kind is MappingKind.DOCUMENTS:
@@ -292,7 +294,8 @@ class Postgresql:
     def held(self, export: str) -> Held | None:
         """See Destination."""
         with self._transaction() as connection:
-            return read_held(connection, export)
+            transaction = read_transaction(connection, export)
+            return None if transaction is None else transaction.held
 
     def _is_anything_left(self, load: Load) -> bool:
         return bool(plan_load(load, self.watermarks([load.export])).slices)

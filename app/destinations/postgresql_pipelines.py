@@ -15,7 +15,7 @@ from psycopg import sql
 
 from app.destinations.postgresql_errors import words
 from app.destinations.postgresql_names import NAME_BYTES_MAX, find
-from app.destinations.postgresql_relations import forget_held, index_name
+from app.destinations.postgresql_relations import drop_transaction, index_name
 from app.destinations.postgresql_roles import Roles
 from app.destinations.postgresql_types import column, definition, read_type
 from app.destinations.relations.names import check_names
@@ -197,7 +197,7 @@ def _prepare_table(connection: Connection, schema: str, relation: Relation, *, i
 
 
 def _drop(connection: Connection, roles: Roles, export: str) -> None:
-    forget_held(connection, export)
+    drop_transaction(connection, export)
     connection.execute("SELECT FROM _forebay.pipelines WHERE export = %s FOR UPDATE", (export,))
     books = books_of(connection, export)
     if books is not None:

@@ -13,7 +13,7 @@ import msgspec
 import psycopg
 from psycopg import sql
 
-from app.destinations.base import Held, Load, Row
+from app.destinations.base import Load, Row
 from app.destinations.postgresql_errors import ABOUT_VALUES, words
 from app.destinations.postgresql_names import names
 from app.destinations.postgresql_roles import Roles
@@ -21,21 +21,24 @@ from app.destinations.postgresql_types import joined, value_of
 from app.destinations.relations.batch import Batch, Places, Step
 from app.destinations.relations.incoming import write_changes
 from app.destinations.relations.refused import ChangesRefused
+from app.destinations.relations.tables import Transaction
 from app.model.changeset import CHANGESET_COLUMNS, RowOp
 from app.model.relation import SqlType
 
 SETUP: LiteralString = """
 CREATE TABLE IF NOT EXISTS _forebay.transactions (
     export text PRIMARY KEY,
+    transaction_id bigint NOT NULL,
     log_id text NOT NULL,
     partition integer NOT NULL,
-    "begin" bigint NOT NULL
+    "begin" bigint
 );
 CREATE TABLE IF NOT EXISTS _forebay.held (
     number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     export text NOT NULL,
     event_id text,
     kind text,
+    transaction_id text,
     relation text,
     columns text,
     count text,
@@ -44,9 +47,14 @@ CREATE TABLE IF NOT EXISTS _forebay.held (
 CREATE INDEX IF NOT EXISTS held_export ON _forebay.held (export, number);
 """
 _READ_TRANSACTION: LiteralString = """
-SELECT export, log_id, partition, "begin" FROM _forebay.transactions WHERE export = %s
+SELECT export, transaction_id, log_id, partition, "begin" FROM _forebay.transactions WHERE export = %s
 """
-_BEGIN: LiteralString = "INSERT INTO _forebay.transactions VALUES (%s, %s, %s, %s)"
+_NOTE: LiteralString = """
+INSERT INTO _forebay.transactions VALUES (%s, %s, %s, %s, %s) ON CONFLICT (export) DO UPDATE SET
+transaction_id = excluded.transaction_id, log_id = excluded.log_id,
+partition = excluded.partition, "begin" = excluded."begin"
+"""
+_DROP_HELD: LiteralString = "DELETE FROM _forebay.held WHERE export = %s"
 _READ_HELD: LiteralString = """
 SELECT number, {} FROM (
     SELECT *, sum(octet_length(changes)) OVER (ORDER BY number) - octet_length(changes) AS before FROM (
@@ -102,15 +110,15 @@ class PostgresqlRelations:
             self._has_token_on = None
             raise ChangesRefused(words(error) if isinstance(error, psycopg.Error) else str(error)) from error
 
-    def held(self) -> Held | None:
+    def transaction(self) -> Transaction | None:
         """See RelationTables."""
         self._give_token_back()
-        return read_held(self._connection, self._export)
+        return read_transaction(self._connection, self._export)
 
-    def begin(self, held: Held) -> None:
+    def note(self, transaction: Transaction) -> None:
         """See RelationTables."""
         self._give_token_back()
-        self._connection.execute(_BEGIN, msgspec.structs.astuple(held))
+        self._connection.execute(_NOTE, msgspec.structs.astuple(transaction))
 
     def hold(self, rows: Sequence[Row]) -> None:
         """See RelationTables."""
@@ -127,10 +135,10 @@ class PostgresqlRelations:
         found = self._connection.execute(query, (self._export, after, rows_max, characters_max))
         return [(number, tuple(row)) for number, *row in found.fetchall()]
 
-    def end(self) -> None:
+    def drop_held(self) -> None:
         """See RelationTables."""
         self._give_token_back()
-        forget_held(self._connection, self._export)
+        self._connection.execute(_DROP_HELD, (self._export,))
 
     def _index(self, name: str, shape: "_Shape") -> None:
         """Make the index by which a multiset's rows are found to be deleted; most never are, and need none."""
@@ -155,16 +163,16 @@ class PostgresqlRelations:
             self._has_token_on = False
 
 
-def read_held(connection: psycopg.Connection[Any], export: str) -> Held | None:
-    """Since when the export's transaction is open, if one is."""
+def read_transaction(connection: psycopg.Connection[Any], export: str) -> Transaction | None:
+    """The newest of the export's that was noted."""
     found = connection.execute(_READ_TRANSACTION, (export,)).fetchone()
-    return None if found is None else Held(*found)
+    return None if found is None else Transaction(*found)
 
 
-def forget_held(connection: psycopg.Connection[Any], export: str) -> None:
-    """Close the export's transaction, if one is open, and keep nothing of it."""
+def drop_transaction(connection: psycopg.Connection[Any], export: str) -> None:
+    """Keep nothing of the export's transactions, and nothing that waits for a commit."""
     connection.execute("DELETE FROM _forebay.transactions WHERE export = %s", (export,))
-    connection.execute("DELETE FROM _forebay.held WHERE export = %s", (export,))
+    connection.execute(_DROP_HELD, (export,))
 
 
 def index_name(table: str) -> str:

@@ -23,7 +23,7 @@ from app.destinations.sqlite_documents import SETUP as DOCUMENTS_SETUP
 from app.destinations.sqlite_documents import SQLITE, SqliteDocuments
 from app.destinations.sqlite_names import quoted
 from app.destinations.sqlite_relations import SETUP as RELATIONS_SETUP
-from app.destinations.sqlite_relations import SqliteRelations, read_held
+from app.destinations.sqlite_relations import SqliteRelations, drop_transaction, read_transaction
 from app.destinations.sqlite_scope import Scope
 from app.errors import LoadFailed, Rejected, Retryable, SettingInvalid
 from app.model.mapping import Mapping, MappingKind
@@ -138,6 +138,8 @@ class Sqlite:
         with self._transaction() as connection, _limited(connection, load):
             plan = plan_load(load, _read_watermarks(connection, load.export))
             connection.executemany(_STORE_WATERMARK, map(_fields, plan.watermarks))
+            if load.dropped and plan.slices and kind is MappingKind.CHANGESETS:
+                drop_transaction(connection, load.export)
             if load.dropped or not plan.slices:
                 return Loaded(0, len(plan.slices), plan.skipped)
             if kind is MappingKind.DOCUMENTS:
@@ -197,7 +199,8 @@ class Sqlite:
     def held(self, export: str) -> Held | None:
         """See Destination."""
         with self._session() as connection:
-            return read_held(connection, export)
+            transaction = read_transaction(connection, export)
+            return None if transaction is None else transaction.held
 
     def close(self) -> None:
         """See Destination. What was not committed is rolled back."""

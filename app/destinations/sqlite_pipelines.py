@@ -11,7 +11,7 @@ import msgspec
 from app.destinations.relations.names import check_names
 from app.destinations.relations.tables import PipelineBooks
 from app.destinations.sqlite_names import quoted
-from app.destinations.sqlite_relations import forget_held
+from app.destinations.sqlite_relations import drop_transaction
 from app.destinations.sqlite_types import column, read_type
 from app.errors import ProgramRefused, Rejected
 from app.model.mapping import Mapping
@@ -85,7 +85,7 @@ def forget(connection: sqlite3.Connection, export: str) -> None:
 
 
 def _drop(connection: sqlite3.Connection, export: str) -> None:
-    forget_held(connection, export)
+    drop_transaction(connection, export)
     books = books_of(connection, export)
     if books is not None:
         for view in reversed(books.views):

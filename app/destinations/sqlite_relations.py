@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from app.destinations.base import Held, Row
+from app.destinations.base import Row
 from app.destinations.relations.batch import Batch, Places, Step
 from app.destinations.relations.incoming import Change
 from app.destinations.relations.refused import ChangesRefused
+from app.destinations.relations.tables import Transaction
 from app.destinations.sqlite_names import quoted
 from app.destinations.sqlite_types import BINARY, FLOATS
 from app.errors import Rejected
@@ -26,9 +27,10 @@ _HELD_COLUMNS = ", ".join(quoted(name) for name in CHANGESET_COLUMNS)
 SETUP = f"""
 CREATE TABLE IF NOT EXISTS _forebay_transactions (
     export TEXT NOT NULL PRIMARY KEY,
+    transaction_id INTEGER NOT NULL,
     log_id TEXT NOT NULL,
     "partition" INTEGER NOT NULL,
-    "begin" INTEGER NOT NULL
+    "begin" INTEGER
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS _forebay_held (
     number INTEGER PRIMARY KEY,
@@ -37,12 +39,15 @@ CREATE TABLE IF NOT EXISTS _forebay_held (
 );
 CREATE INDEX IF NOT EXISTS _forebay_held_export ON _forebay_held (export, number);
 """
-_READ_TRANSACTION = 'SELECT export, log_id, "partition", "begin" FROM _forebay_transactions WHERE export = ?'
-_BEGIN = "INSERT INTO _forebay_transactions VALUES (?, ?, ?, ?)"
+_READ_TRANSACTION = """
+SELECT export, transaction_id, log_id, "partition", "begin" FROM _forebay_transactions WHERE export = ?
+"""
+_NOTE = "INSERT OR REPLACE INTO _forebay_transactions VALUES (?, ?, ?, ?, ?)"
 _HOLD = (
     f"INSERT INTO _forebay_held (export, {_HELD_COLUMNS})"  # noqa: S608 -- names of our own
     f" VALUES ({', '.join('?' * (len(CHANGESET_COLUMNS) + 1))})"
 )
+_DROP_HELD = "DELETE FROM _forebay_held WHERE export = ?"
 _READ_HELD = (
     f"SELECT number, {_HELD_COLUMNS} FROM _forebay_held"  # noqa: S608 -- names of our own
     " WHERE export = ? AND number > ? ORDER BY number"
@@ -86,13 +91,13 @@ class SqliteRelations:
             raise
         self._connection.execute("RELEASE forebay_changes")
 
-    def held(self) -> Held | None:
+    def transaction(self) -> Transaction | None:
         """See RelationTables."""
-        return read_held(self._connection, self._export)
+        return read_transaction(self._connection, self._export)
 
-    def begin(self, held: Held) -> None:
+    def note(self, transaction: Transaction) -> None:
         """See RelationTables."""
-        self._connection.execute(_BEGIN, msgspec.structs.astuple(held))
+        self._connection.execute(_NOTE, msgspec.structs.astuple(transaction))
 
     def hold(self, rows: Sequence[Row]) -> None:
         """See RelationTables."""
@@ -109,9 +114,9 @@ class SqliteRelations:
                 break
         return found
 
-    def end(self) -> None:
+    def drop_held(self) -> None:
         """See RelationTables."""
-        forget_held(self._connection, self._export)
+        self._connection.execute(_DROP_HELD, (self._export,))
 
     def _index(self, batch: Batch) -> None:
         """Make the index by which a multiset's rows are found to be deleted; most never are, and need none."""
@@ -127,16 +132,16 @@ class SqliteRelations:
         self._indexed.add(name)
 
 
-def read_held(connection: sqlite3.Connection, export: str) -> Held | None:
-    """Since when the export's transaction is open, if one is."""
+def read_transaction(connection: sqlite3.Connection, export: str) -> Transaction | None:
+    """The newest of the export's that was noted."""
     found = connection.execute(_READ_TRANSACTION, (export,)).fetchone()
-    return None if found is None else Held(*found)
+    return None if found is None else Transaction(*found)
 
 
-def forget_held(connection: sqlite3.Connection, export: str) -> None:
-    """Close the export's transaction, if one is open, and keep nothing of it."""
+def drop_transaction(connection: sqlite3.Connection, export: str) -> None:
+    """Keep nothing of the export's transactions, and nothing that waits for a commit."""
     connection.execute("DELETE FROM _forebay_transactions WHERE export = ?", (export,))
-    connection.execute("DELETE FROM _forebay_held WHERE export = ?", (export,))
+    connection.execute(_DROP_HELD, (export,))
 
 
 # statements: their parameters are a change's elements, so that no row of it is touched

@@ -27,9 +27,9 @@ def _mapped(arrived: Arrived) -> Row | MappingFailed:
         message = decode_message(arrived.event.body)
         kind = message.__struct_config__.tag
         if not isinstance(message, Changeset):
-            return (arrived.id, str(kind), "", "[]", "0", "[]")
+            return (arrived.id, str(kind), str(message.transaction_id), "", "[]", "0", "[]")
         columns = _encoder.encode(message.columns).decode()
         changes = bytes(message.changes).decode()
     except (msgspec.MsgspecError, ValueError) as error:  # invalid UTF-8 is a ValueError
         return MappingFailed(f"not a message of a pipeline: {error}")
-    return (arrived.id, str(kind), message.relation, columns, str(message.count), changes)
+    return (arrived.id, str(kind), "", message.relation, columns, str(message.count), changes)

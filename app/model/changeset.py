@@ -28,6 +28,7 @@ import msgspec
 CHANGESET_COLUMNS = (
     "event_id",
     "kind",  # `changes`, `begin` or `commit`
+    "transaction_id",  # of `begin` and `commit`; else empty
     "relation",
     "columns",  # a JSON array of names
     "count",
@@ -55,13 +56,13 @@ class Changeset(msgspec.Struct, frozen=True, tag="changes"):
 
 
 class BeginTransaction(msgspec.Struct, frozen=True, tag="begin"):
-    """What comes behind this is not seen before the next commit."""
+    """What comes behind this is not seen before its commit. One that comes behind its own commit does nothing."""
 
     transaction_id: int
 
 
 class CommitTransaction(msgspec.Struct, frozen=True, tag="commit"):
-    """What came since the last begin is seen, all at once. Without one it does nothing."""
+    """What came since its begin is seen, all at once. Without one, or with a later one open, it does nothing."""
 
     transaction_id: int
 

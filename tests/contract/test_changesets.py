@@ -183,18 +183,42 @@ def test_a_commit_applies_all_in_order(prepared):
 
 
 def test_a_transaction_within_one_load_and_the_next_behind_it(prepared):
-    prepared.load(begin(), changeset(KEYED, insert(1, "a", 1)), commit(), begin(), changeset(KEYED, delete(1)))
+    prepared.load(begin(), changeset(KEYED, insert(1, "a", 1)), commit(), begin(2), changeset(KEYED, delete(1)))
     assert prepared.rows() == [(1, "a", 1)]
-    prepared.load(commit())
+    prepared.load(commit(2))
     assert prepared.rows() == []
 
 
 def test_a_commit_without_a_begin_and_a_second_begin_do_nothing(prepared):
-    prepared.load(commit(), begin(), changeset(KEYED, insert(1, "a", 1)))
-    prepared.load(begin(), changeset(KEYED, insert(2, "b", 2)))
+    prepared.load(commit(1), begin(2), changeset(KEYED, insert(1, "a", 1)))
+    prepared.load(begin(2), changeset(KEYED, insert(2, "b", 2)))
     assert prepared.destination.held(prepared.export) == Held(prepared.export, "log", 0, 0)
-    prepared.load(commit())
+    prepared.load(commit(2))
     assert prepared.rows() == [(1, "a", 1), (2, "b", 2)]
+
+
+@pytest.mark.parametrize("opened", [True, False])
+def test_a_begin_behind_its_own_commit_holds_nothing(prepared, opened):
+    """The pipeline was stopped and started while its begin was on its way, and the start has committed it."""
+    if opened:
+        prepared.load(begin(2), changeset(KEYED, insert(1, "a", 1)))
+    prepared.load(commit(2))
+    prepared.load(begin(2), changeset(KEYED, insert(1, "a", 1)), begin(1), changeset(KEYED, insert(2, "b", 2)))
+    assert (prepared.rows(), prepared.destination.held(prepared.export)) == ([(1, "a", 1), (2, "b", 2)], None)
+
+
+def test_a_late_commit_does_not_commit_the_next_transaction(prepared):
+    prepared.load(begin(1), commit(1), begin(2), changeset(KEYED, insert(1, "a", 1)), commit(1))
+    assert prepared.rows() == []
+    prepared.load(commit(2))
+    assert prepared.rows() == [(1, "a", 1)]
+
+
+def test_with_a_dropped_file_its_transaction_ends(prepared):
+    prepared.load(begin(), changeset(KEYED, insert(1, "held", 1)))
+    prepared.destination.load(prepared.next_load([commit()], dropped=True))
+    prepared.load(changeset(KEYED, insert(2, "b", 2)))
+    assert (prepared.rows(), prepared.destination.held(prepared.export)) == ([(2, "b", 2)], None)
 
 
 # what cannot be
@@ -211,20 +235,21 @@ def test_a_change_that_the_table_refuses_is_named_and_nothing_of_the_file_is_loa
 @pytest.mark.parametrize(
     "row",
     [
-        ("event", "changes", "keyed", '["id"]', "1", "[[0, 1, 2]]"),
-        ("event", "changes", "keyed", '["id"]', "1", "[[7, 1]]"),
-        ("event", "changes", "keyed", '["id"]', "1", "[[2, [1], 5]]"),
-        ("event", "changes", "keyed", '["id"]', "1", "[[2, 5]]"),
-        ("event", "changes", "keyed", '["id"]', "1", "[[0, [1]]]"),
-        ("event", "changes", "keyed", '["id"]', "1", "[[]]"),
-        ("event", "changes", "keyed", '["id"]', "1", "[{}]"),
-        ("event", "changes", "keyed", '["id", "id"]', "1", "[[0, 1, 1]]"),
-        ("event", "changes", "keyed", '["name"]', "1", '[[0, "a"]]'),
-        ("event", "changes", "keyed", '["id", "other"]', "1", '[[0, 1, "a"]]'),
-        ("event", "changes", "bag", '["word"]', "1", '[[2, [0], "a"]]'),
-        ("event", "changes", "nowhere", '["id"]', "1", "[[0, 1]]"),
-        ("event", "changes", "keyed", "{", "1", "[[0, 1]]"),
-        ("event", "other", "", "[]", "0", "[]"),
+        ("event", "changes", "", "keyed", '["id"]', "1", "[[0, 1, 2]]"),
+        ("event", "changes", "", "keyed", '["id"]', "1", "[[7, 1]]"),
+        ("event", "changes", "", "keyed", '["id"]', "1", "[[2, [1], 5]]"),
+        ("event", "changes", "", "keyed", '["id"]', "1", "[[2, 5]]"),
+        ("event", "changes", "", "keyed", '["id"]', "1", "[[0, [1]]]"),
+        ("event", "changes", "", "keyed", '["id"]', "1", "[[]]"),
+        ("event", "changes", "", "keyed", '["id"]', "1", "[{}]"),
+        ("event", "changes", "", "keyed", '["id", "id"]', "1", "[[0, 1, 1]]"),
+        ("event", "changes", "", "keyed", '["name"]', "1", '[[0, "a"]]'),
+        ("event", "changes", "", "keyed", '["id", "other"]', "1", '[[0, 1, "a"]]'),
+        ("event", "changes", "", "bag", '["word"]', "1", '[[2, [0], "a"]]'),
+        ("event", "changes", "", "nowhere", '["id"]', "1", "[[0, 1]]"),
+        ("event", "changes", "", "keyed", "{", "1", "[[0, 1]]"),
+        ("event", "other", "", "", "[]", "0", "[]"),
+        ("event", "begin", "first", "", "[]", "0", "[]"),
         ("event", "changes"),
     ],
 )

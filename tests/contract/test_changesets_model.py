@@ -40,11 +40,16 @@ class Model:
     keyed: dict[tuple[Any, ...], list[Any]] = field(default_factory=dict)
     bag: Counter[tuple[Any, ...]] = field(default_factory=Counter)
     held: list[tuple[str, list[Any]]] | None = None
+    newest: int = 0
 
-    def begin(self) -> None:
-        self.held = self.held if self.held is not None else []
+    def begin(self, transaction_id: int) -> None:
+        if self.held is None and transaction_id > self.newest:
+            self.held, self.newest = [], transaction_id
 
-    def commit(self) -> None:
+    def commit(self, transaction_id: int) -> None:
+        if transaction_id < self.newest:
+            return
+        self.newest = transaction_id
         held, self.held = self.held or [], None
         for table, change in held:
             self.apply(table, change)
@@ -86,18 +91,20 @@ def change_of(table: str, op: int, row: tuple[Any, ...], places: list[int]) -> l
 
 changes = st.tuples(st.integers(0, 2), rows, st.lists(st.sampled_from([1, 3]), unique=True))
 changesets = st.tuples(st.sampled_from([KEYED, BAG]), st.lists(changes, min_size=1, max_size=6))
-messages = st.one_of(changesets, changesets, st.sampled_from(["begin", "commit"]))
+transactions = st.tuples(st.sampled_from(["begin", "commit"]), st.integers(1, 6))
+messages = st.one_of(changesets, changesets, transactions)
 files = st.lists(st.lists(st.lists(messages, max_size=5), min_size=1, max_size=3), min_size=1, max_size=5)
 
 
 def row_of(message: Any, model: Model) -> Row:
     """The message as a slice has it; the model has taken it."""
-    if message == "begin":
-        model.begin()
-        return begin()
-    if message == "commit":
-        model.commit()
-        return commit()
+    match message:
+        case "begin", int(transaction_id):
+            model.begin(transaction_id)
+            return begin(transaction_id)
+        case "commit", int(transaction_id):
+            model.commit(transaction_id)
+            return commit(transaction_id)
     relation, listed = message
     made = [change_of(relation.name, *one) for one in listed]
     for change in made:

@@ -18,10 +18,11 @@ _encoder = msgspec.json.Encoder()
 
 
 class Incoming(msgspec.Struct, frozen=True, gc=False):
-    """One message. All but its id and its kind are a changeset's; `columns` and `changes` are JSON."""
+    """One message: `transaction_id` is what opens or commits one; the rest is a changeset's, some of it as JSON."""
 
     event_id: str
     kind: type[Changeset | BeginTransaction | CommitTransaction]
+    transaction_id: int
     relation: str
     columns: str
     count: int
@@ -31,9 +32,15 @@ class Incoming(msgspec.Struct, frozen=True, gc=False):
 def read_incoming(row: Row) -> Incoming:
     """Raises Rejected for what is no row of `CHANGESET_COLUMNS`."""
     try:
-        event_id, kind, relation, columns, count, changes = row
+        event_id, kind, transaction_id, relation, columns, count, changes = row
         return Incoming(
-            event_id or "", _TAGS[kind], relation or "", columns or "[]", int(count or "0"), changes or "[]"
+            event_id or "",
+            _TAGS[kind],
+            int(transaction_id or "0"),
+            relation or "",
+            columns or "[]",
+            int(count or "0"),
+            changes or "[]",
         )
     except (ValueError, KeyError) as error:
         raise Rejected(f"a row is not one of {', '.join(CHANGESET_COLUMNS)}: {error}") from error

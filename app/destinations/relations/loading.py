@@ -2,11 +2,11 @@
 
 import msgspec
 
-from app.destinations.base import Held, Load, Loaded, LoadSlice, Row
+from app.destinations.base import Load, Loaded, LoadSlice, Row
 from app.destinations.relations.batch import Batch
 from app.destinations.relations.incoming import Change, Incoming, place_of, read_changes, read_incoming, read_names
 from app.destinations.relations.refused import ChangesRefused
-from app.destinations.relations.tables import RelationTables
+from app.destinations.relations.tables import RelationTables, Transaction
 from app.destinations.rules import LoadPlan
 from app.errors import Rejected
 from app.model.changeset import BeginTransaction, Changeset, CommitTransaction
@@ -54,6 +54,10 @@ class _Gathered:
         return [change for _, changes in self.origins for change in changes]
 
 
+def _transaction(export: str, part: LoadSlice, incoming: Incoming) -> Transaction:
+    return Transaction(export, incoming.transaction_id, part.log_id, part.partition, part.begin)
+
+
 class _Loading:
     """One load: what comes is applied in batches, or held while a transaction is open."""
 
@@ -62,19 +66,19 @@ class _Loading:
         self._export = load.export
         self._schema = load.mapping.table_id.schema
         self._relations = {relation.name: relation for relation in load.mapping.relations}
-        self._held_since = tables.held()
+        self._newest = tables.transaction()
         self._gathered: _Gathered | None = None
         self._held: list[Row] = []
         self._held_characters = 0
 
     @property
     def _holds(self) -> bool:
-        return self._held_since is not None
+        return self._newest is not None and self._newest.begin is not None
 
     def commit_of_other_lives(self, log_id: str) -> None:
         """End a transaction of another life."""
-        if self._held_since is not None and self._held_since.log_id != log_id:
-            self._commit()
+        if self._newest is not None and self._newest.log_id != log_id:
+            self._commit(self._newest)
 
     def take(self, part: LoadSlice) -> int:
         """Load a slice; how many changes it brought."""
@@ -88,20 +92,20 @@ class _Loading:
     def _take_row(self, part: LoadSlice, row: Row) -> int:
         incoming = read_incoming(row)
         if incoming.kind is BeginTransaction:
-            self._begin(part)
+            self._begin(_transaction(self._export, part, incoming))
         elif incoming.kind is CommitTransaction:
-            self._commit()
+            self._commit(_transaction(self._export, part, incoming))
         elif self._holds:
             self._hold(row, len(incoming.changes))
         else:
             self._gather(incoming, place_of(part, incoming.event_id))
         return incoming.count if incoming.kind is Changeset else 0
 
-    def _begin(self, part: LoadSlice) -> None:
-        if not self._holds:
+    def _begin(self, opened: Transaction) -> None:
+        """One that is known was committed before its begin came: by a stop and a start of the pipeline."""
+        if not self._holds and opened.transaction_id > self._known_id(opened.log_id):
             self._apply_gathered()
-            self._held_since = Held(self._export, part.log_id, part.partition, part.begin)
-            self._tables.begin(self._held_since)
+            self._note(opened)
 
     def _hold(self, row: Row, characters: int) -> None:
         self._held.append(row)
@@ -114,9 +118,23 @@ class _Loading:
             self._tables.hold(self._held)
             self._held, self._held_characters = [], 0
 
-    def _commit(self) -> None:
-        if not self._holds:
+    def _commit(self, committed: Transaction) -> None:
+        if committed.transaction_id < self._known_id(committed.log_id):
             return
+        if self._holds:
+            self._apply_held()
+        self._note(msgspec.structs.replace(committed, begin=None))
+
+    def _known_id(self, log_id: str) -> int:
+        """The newest transaction's that is known of this life; an older one's begin or commit comes late."""
+        newest = self._newest
+        return newest.transaction_id if newest is not None and newest.log_id == log_id else -1
+
+    def _note(self, transaction: Transaction) -> None:
+        self._newest = transaction
+        self._tables.note(transaction)
+
+    def _apply_held(self) -> None:
         self._hold_rows()
         after = 0
         while rows := self._tables.held_rows(after, rows_max=HELD_ROWS_READ_MAX, characters_max=BATCH_CHARACTERS_MAX):
@@ -124,8 +142,7 @@ class _Loading:
                 after, incoming = number, read_incoming(row)
                 self._gather(incoming, f"event {incoming.event_id}, held for its transaction's commit")
         self._apply_gathered()
-        self._tables.end()
-        self._held_since = None
+        self._tables.drop_held()
 
     def _gather(self, incoming: Incoming, place: str) -> None:
         subject = incoming.relation, incoming.columns
