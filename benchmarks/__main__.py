@@ -16,6 +16,7 @@ from benchmarks import (
     feldera,
     memory,
     neighbours,
+    push,
     start,
     stitch,
     takeover,
@@ -29,6 +30,7 @@ from benchmarks.report import Row, markdown
 MEASUREMENTS: dict[str, Callable[..., list[Row]]] = {
     "accept": accept.run,
     "map": mapping.run,
+    "push": push.run,
     "templates": templates.run,
     "failing": failing.run,
     "end_to_end": end_to_end.run,
