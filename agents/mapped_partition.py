@@ -99,6 +99,7 @@ class MappedPartition:
         self._announced_to = 0
         self._letters_kept: set[str] = set()
         self._staging_names: list[str] = []
+        self._proposed_names: list[str] = []  # of the last cut that was proposed: it may count, whatever was answered
         self._learnt = False
         self._fences: list[int] = []
         self._loaded: dict[tuple[str, str], int] = {}
@@ -395,18 +396,20 @@ class MappedPartition:
         self._room.crash.reach("staged")
         if await until_done(self.claims.append, what, LogFailed, where=self._where):
             self._room.crash.reach("claimed")
+        self._proposed_names, self._staging_names = self._staging_names, []
         if not await until_done(lambda: self.cuts.propose(cut), what, LogFailed, where=self._where):
             self._room.tally.lost += 1
             text = "partition %s: another owner has cut it; starting again from its last cut"
             logger.warning(text, self.partition, extra={**self._where, "offset": self.cuts.end})
             named = self.cuts.staged_names()  # ours may count after all: its answer was lost, another's stands behind
-            self._staging_names = [name for name in self._staging_names if name not in named]
+            self._staging_names = [name for name in self._proposed_names if name not in named]
+            self._proposed_names = []
             await asyncio.to_thread(self._drop_staging)
             await self._announce({})
             await self._start_anew()
             await self._go_back()
             return False
-        self._staging_names.clear()
+        self._proposed_names = []
         self._room.crash.reach("cut")
         self._room.tally.add(cut, time.monotonic() - begun_s)
         await self._announce({})
@@ -498,7 +501,7 @@ class MappedPartition:
     def staged_names(self, cuts: Sequence[StandingCut] | None = None) -> set[str]:
         """Every staged file that must stay for these cuts, or for those that are known; or that is being made."""
         cuts = self.cuts.standing if cuts is None else cuts
-        return slices_named(cuts) | self._letters_of(cuts) | set(self._staging_names)
+        return slices_named(cuts) | self._letters_of(cuts) | {*self._staging_names, *self._proposed_names}
 
     def _staged_name(self, ending: str) -> str:
         return f"{staged_folder(self.partition)}/{self._room.now_us():020d}-{token_hex(6)}.{ending}"

@@ -734,6 +734,33 @@ async def test_a_cut_whose_answer_was_lost_keeps_its_slices_when_another_cut_fol
 
 
 @simulated
+async def test_a_cut_that_a_stop_interrupts_before_its_answer_keeps_its_slices():
+    bench = Bench()
+    bench.define()
+    worker = bench.worker()
+    mapped = await worker.mapped()
+    bench.accept("1")
+    await worker.take(mapped)
+    append = worker.log.append
+
+    async def append_and_never_answer(records):
+        await append(records)
+        await asyncio.Event().wait()
+
+    worker.log.append = append_and_never_answer
+    cutting = asyncio.ensure_future(cut(mapped))
+    await settled()
+    cutting.cancel()
+    await asyncio.wait([cutting])
+    worker.log.append = append
+    assert bench.spans() == [(0, 1)]
+    bench.accept("2")
+    await worker.take(mapped, 1)  # what is to be stopped goes on for a while
+    await cut(mapped)
+    assert [bench.staging.read(part.staged) for part in unique(bench.announced())] == [b"1\n"]
+
+
+@simulated
 async def test_a_run_that_was_being_mapped_when_another_cut_is_not_passed_over():
     """The cut within `take` fails: the rest of the run must not be taken for mapped."""
     bench = Bench()
