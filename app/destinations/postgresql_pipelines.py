@@ -17,10 +17,11 @@ from app.destinations.postgresql_errors import words
 from app.destinations.postgresql_names import NAME_BYTES_MAX, find
 from app.destinations.postgresql_relations import drop_transaction, index_name
 from app.destinations.postgresql_roles import Roles
+from app.destinations.postgresql_sight import check_words
 from app.destinations.postgresql_types import column, definition, read_type
 from app.destinations.relations.names import check_names
 from app.destinations.relations.tables import PipelineBooks
-from app.errors import LoadFailed, ProgramRefused, Rejected, Retryable
+from app.errors import LoadFailed, ProgramRefused, QueryRefused, Rejected, Retryable
 from app.model.mapping import Mapping
 from app.model.relation import Field, Relation, View
 
@@ -145,7 +146,10 @@ def check(
     with roles.viewing(token_hex(8), schema, tables):
         for view in views:
             try:
+                check_words(view.query)
                 checked.append(_checked(connection, schema, view))
+            except QueryRefused as error:  # as each query that reads the view would be
+                raise ProgramRefused(view.name, str(error)) from error
             except psycopg.Error as error:
                 raise _refused(view.name, schema, error, failure) from error
     return tuple(checked)

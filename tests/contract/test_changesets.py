@@ -321,6 +321,7 @@ def test_a_checked_program_leaves_nothing_and_its_views_have_fields(shop):
         ("v", "SELECT FROM WHERE"),
         ("v", "SELECT 1 AS x; DROP TABLE keyed"),
         ("keyed", "SELECT 1 AS x"),
+        ("v", "SELECT set_config('role', 'none', true) AS x FROM keyed"),  # no query may say that, so no view
     ],
 )
 def test_a_view_that_the_destination_cannot_run_is_refused(shop, name, query):
