@@ -84,7 +84,10 @@ async def test_the_readme_leads_from_a_token_to_rows_in_sqlite(server: Server) -
     assert "(1, 'Finn the Human', '2020-01-13T21:25:03.000000Z', 'Ooo')" in said
     assert '"routed":4,"buffered":0,"loaded":3,"deadLettered":1' in said
     assert r'"reason":"column \"sku\": path \"sku\" not found in the body"' in said
-    assert said.split().count("200") == 5
+    assert '{"status":"complete","step":' in said
+    assert "| tea  | 2.75  |" in said
+    assert said.split().count("200") == 6
+    assert rows_of(server, "SELECT name FROM sqlite_master WHERE name LIKE 'cafe.%'") == []
 
 
 async def test_the_page_of_the_command_line(server: Server) -> None:
