@@ -96,7 +96,7 @@ class PipelineRunner:
         return PipelineCleared(pipeline.uid, export)
 
     async def _start(self, deployment_id: str, pipeline: Pipeline) -> PipelineChange:
-        error = await self._prepare(pipeline)
+        error = await self._prepare(deployment_id, pipeline)
         self._crash.reach("pipeline-prepared")
         if error:
             return PipelineFailed(pipeline.uid, deployment_id, clock.now_us(), error[:ERROR_CHARACTERS_MAX])
@@ -109,12 +109,12 @@ class PipelineRunner:
         event = pipeline.event(self._stamp(), NOBODY, CommitTransaction(transaction_id))
         await self._accept(pipeline.receiver, [event])
 
-    async def _prepare(self, pipeline: Pipeline) -> str:
+    async def _prepare(self, deployment_id: str, pipeline: Pipeline) -> str:
         """Why it cannot be started; empty if its tables and views are there."""
         deadline_s = asyncio.get_running_loop().time() + START_MAX_S
         try:
             async with asyncio.timeout_at(deadline_s):
-                await self._prepare_before(deadline_s, pipeline)
+                await self._prepare_before(deadline_s, deployment_id, pipeline)
         except TimeoutError:
             return f"the destination did not answer within {START_MAX_S:.0f} s"
         except ProgramRefused as refused:
@@ -123,7 +123,11 @@ class PipelineRunner:
             return str(error)
         return ""
 
-    async def _prepare_before(self, deadline_s: float, pipeline: Pipeline) -> None:
+    def _is_awaited(self, uid: str, deployment_id: str) -> bool:
+        pipeline = self._keeper.receivers.pipelines.of_uid(uid)
+        return pipeline is not None and pipeline.waits_for(deployment_id)
+
+    async def _prepare_before(self, deadline_s: float, deployment_id: str, pipeline: Pipeline) -> None:
         program = pipeline.program
         mapping = changeset_mapping(pipeline.schema, program.relations)
         while True:
@@ -134,5 +138,7 @@ class PipelineRunner:
                 if asyncio.get_running_loop().time() + pause_s >= deadline_s:
                     raise
                 await asyncio.sleep(pause_s)
+                if not self._is_awaited(pipeline.uid, deployment_id):  # and perhaps it was cleared since
+                    raise
             else:
                 return

@@ -193,7 +193,7 @@ class Pipelines:
 
     def _started(self, change: PipelineStarted) -> Pipeline:
         pipeline = self._known(change.uid)
-        if not _stands(pipeline, change.deployment_id):
+        if not pipeline.waits_for(change.deployment_id):
             return pipeline
         receiver = pipeline.receiver
         if pipeline.export.mapping.relations != pipeline.program.relations:
@@ -208,7 +208,7 @@ class Pipelines:
 
     def _failed(self, change: PipelineFailed) -> Pipeline:
         pipeline = self._known(change.uid)
-        if not _stands(pipeline, change.deployment_id):
+        if not pipeline.waits_for(change.deployment_id):
             return pipeline
         return msgspec.structs.replace(
             pipeline, state=PipelineState.STOPPED, state_since_us=change.at_us, deployment_error=change.error
@@ -285,11 +285,6 @@ class Pipelines:
 def _require_stopped(pipeline: Pipeline, rule: str, message: str) -> None:
     if pipeline.state is not PipelineState.STOPPED:
         raise DefinitionRefused(rule, message)
-
-
-def _stands(pipeline: Pipeline, deployment_id: str) -> bool:
-    """Whether this start is what the pipeline waits for."""
-    return pipeline.state is PipelineState.PROVISIONING and pipeline.deployment_id == deployment_id
 
 
 def _with_relations(pipeline: Pipeline, change: PipelineStarted) -> Export:

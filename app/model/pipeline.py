@@ -119,6 +119,10 @@ class Pipeline(msgspec.Struct, frozen=True):
         """Whether its tables are there, and changes are taken, be it with force only."""
         return self.state in {PipelineState.PAUSED, PipelineState.RUNNING}
 
+    def waits_for(self, deployment_id: str) -> bool:
+        """Whether this start is what it waits for, and was not stopped."""
+        return self.state is PipelineState.PROVISIONING and self.deployment_id == deployment_id
+
     @property
     def export(self) -> Export:
         """Its only one."""
