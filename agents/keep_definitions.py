@@ -78,16 +78,19 @@ class DefinitionsKeeper(Service):
         async with self._moved:
             await self._moved.wait_for(lambda: self.receivers.revision >= revision)
 
-    async def catch_up(self) -> None:
-        """Fold everything that stood in the log when this was called; calls that come together share one reading."""
+    async def catch_up(self, *, pause_s: float = CATCH_UP_PAUSE_S) -> None:
+        """Fold everything that stood in the log when this was called.
+
+        Calls that come within `pause_s`, or while another reading goes on, share one.
+        """
         if self._catching_up is not None:
             await asyncio.shield(self._catching_up)
         if self._catching_up is None:
-            self._catching_up = asyncio.ensure_future(self._read_to_end())
+            self._catching_up = asyncio.ensure_future(self._read_to_end(pause_s))
         await asyncio.shield(self._catching_up)
 
-    async def _read_to_end(self) -> None:
-        await asyncio.sleep(CATCH_UP_PAUSE_S)
+    async def _read_to_end(self, pause_s: float) -> None:
+        await asyncio.sleep(pause_s)
         try:
             _, end = await self._log().bounds(DEFINITIONS_TP)
             await self.reached(end)

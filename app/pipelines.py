@@ -52,12 +52,13 @@ class Pipelines:
         """The pipeline of exactly this name."""
         return self._pipelines.find(name)
 
-    async def known(self, name: str) -> Pipeline:
-        """As `find`, and the log is asked about one that is not known. Raises DefinitionRefused if there is none."""
+    async def current(self, name: str) -> Pipeline:
+        """The pipeline that has this name now, as the worker that changed it last has left it.
+
+        Raises DefinitionRefused if there is none; LogFailed.
+        """
+        await self._keeper.catch_up(pause_s=0.0)
         pipeline = self.find(name)
-        if pipeline is None:  # perhaps another worker has just made it
-            await self.catch_up()
-            pipeline = self.find(name)
         if pipeline is None:
             raise DefinitionRefused("pipelineNotFound", f'Pipeline "{name}" not found')
         return pipeline
@@ -96,7 +97,7 @@ class Pipelines:
 
     async def update(self, name: str, edit: PipelineEdit) -> Pipeline:
         """Change the pipeline at once; what is None stays."""
-        pipeline = await self._current(name)
+        pipeline = await self.current(name)
         change = UpdatePipeline(
             uid=pipeline.uid,
             at_us=now_us(),
@@ -112,31 +113,26 @@ class Pipelines:
 
     async def delete(self, name: str) -> None:
         """Forget the pipeline."""
-        await self._keeper.submit(DeletePipeline((await self._current(name)).uid))
+        await self._keeper.submit(DeletePipeline((await self.current(name)).uid))
 
     async def start(self, name: str, initial: PipelineState) -> None:
         """Have its tables prepared; then it is running, or paused."""
-        pipeline = await self._current(name)
+        pipeline = await self.current(name)
         await self._keeper.submit(StartPipeline(pipeline.uid, initial, now_us(), str(uuid4())))
 
     async def move(self, name: str, to: PipelineState) -> None:
         """Pause, resume or stop it."""
-        pipeline = await self._current(name)
+        pipeline = await self.current(name)
         await self._keeper.submit(MovePipeline(pipeline.uid, to, now_us()))
 
     async def clear(self, name: str) -> None:
         """Have its tables and views dropped."""
-        pipeline = await self._current(name)
+        pipeline = await self.current(name)
         await self._keeper.submit(ClearPipeline(pipeline.uid, token_hex(8), new_token_id(), now_us()))
 
     async def dismiss_error(self, name: str) -> None:
         """Forget why its last start failed."""
-        await self._keeper.submit(DismissError((await self._current(name)).uid))
-
-    async def _current(self, name: str) -> Pipeline:
-        """The pipeline that has this name now, whoever made it. Raises DefinitionRefused if there is none."""
-        await self.catch_up()
-        return await self.known(name)
+        await self._keeper.submit(DismissError((await self.current(name)).uid))
 
     async def _edited_program(self, pipeline: Pipeline, edit: PipelineEdit) -> Program | None:
         """None if it stays. One with errors is compiled again: what the destination had against it may be mended."""

@@ -144,8 +144,8 @@ class Pipelines(Protocol):
     def find(self, name: str) -> Pipeline | None:
         """The pipeline of exactly this name."""
 
-    async def known(self, name: str) -> Pipeline:
-        """The same; raises DefinitionRefused if there is none."""
+    async def current(self, name: str) -> Pipeline:
+        """The same, as the worker that changed it last has left it. Raises DefinitionRefused if there is none."""
 
     def all(self) -> list[Pipeline]:
         """By name."""

@@ -343,7 +343,8 @@ class Folded:
     async def submit(self, change: Change) -> None:
         self.receivers.apply(self.receivers.revision, change)
 
-    async def catch_up(self) -> None:
+    async def catch_up(self, *, pause_s: float = 0.0) -> None:
+        del pause_s
         while self.elsewhere:
             await self.submit(self.elsewhere.pop(0))
 

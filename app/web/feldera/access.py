@@ -41,16 +41,17 @@ async def authorize(doors: Doors, request: web.Request) -> None:
 
 
 async def pipeline_of(doors: Doors, request: web.Request) -> Pipeline:
-    """The pipeline that the path names. Raises DefinitionRefused if there is none."""
-    return await doors.pipelines.known(request.match_info["pipeline"])
+    """The pipeline that the path names, as it is in the log, whichever worker has changed it last.
+
+    What is pushed to a pipeline, or asked of one, that was cleared or changed over another worker a moment ago must not
+    meet the one before. Raises DefinitionRefused if there is none.
+    """
+    return await doors.pipelines.current(request.match_info["pipeline"])
 
 
 async def deployed_pipeline_of(doors: Doors, request: web.Request) -> Pipeline:
     """The same, if it is running or paused. Raises FelderaRefusal if it is not, DefinitionRefused."""
     pipeline = await pipeline_of(doors, request)
-    if not pipeline.deployed:  # perhaps another worker has just started it
-        await doors.pipelines.catch_up()
-        pipeline = await pipeline_of(doors, request)
     if not pipeline.deployed:
         raise not_deployed(pipeline)
     return pipeline

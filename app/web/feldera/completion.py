@@ -4,7 +4,6 @@ import msgspec
 from aiohttp import web
 
 from app.changes.names import relation_of
-from app.completion import Completion
 from app.errors import CompletionTokenMalformed, CompletionTokenOutdated
 from app.model.relation import Relation
 from app.web.doors import Doors
@@ -22,12 +21,14 @@ _connectors = msgspec.json.Decoder(list[_Connector])
 
 async def completion_status(doors: Doors, request: web.Request) -> web.Response:
     """`GET /v0/pipelines/{pipeline}/completion_status`: 200 in any case; one that is not complete is loaded soon."""
-    await deployed_pipeline_of(doors, request)
+    pipeline = await deployed_pipeline_of(doors, request)
     token = parameter_of(request, "token")
     try:
-        completion = await _judged(doors, request, token)
+        completion = await doors.completions.judge(pipeline, token)
     except CompletionTokenMalformed as error:
         raise invalid_param(f"invalid completion token: {error}") from None
+    except CompletionTokenOutdated as error:
+        raise pipeline_restarted(str(error)) from None
     status = "complete" if completion.complete else "inprogress"
     return answer(200, {"status": status, "step": completion.step})
 
@@ -40,17 +41,6 @@ async def completion_token(doors: Doors, request: web.Request) -> web.Response:
     if relation is None or connector not in _connectors_of(relation):
         raise unknown_connector(table, connector)
     return answer(200, {"token": await doors.completions.token_of_all(pipeline)})
-
-
-async def _judged(doors: Doors, request: web.Request, token: str) -> Completion:
-    try:
-        return await doors.completions.judge(await deployed_pipeline_of(doors, request), token)
-    except CompletionTokenOutdated:  # or the pipeline was cleared meanwhile, and this worker has not heard of it
-        await doors.pipelines.catch_up()
-    try:
-        return await doors.completions.judge(await deployed_pipeline_of(doors, request), token)
-    except CompletionTokenOutdated as error:
-        raise pipeline_restarted(str(error)) from None
 
 
 def _connectors_of(relation: Relation) -> set[str]:

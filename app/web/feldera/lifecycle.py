@@ -17,10 +17,9 @@ _INITIAL: Mapping[str, PipelineState] = {"running": PipelineState.RUNNING, "paus
 async def start(doors: Doors, request: web.Request) -> web.Response:
     """`POST /v0/pipelines/{pipeline}/start`: clients look when it is where it was to lead."""
     initial = _initial(request)
-    if not boolean_of(request, "dismiss_error", default=True):
-        await doors.pipelines.catch_up()
-        if (await pipeline_of(doors, request)).deployment_error is not None:
-            raise error_not_dismissed()
+    dismissed = boolean_of(request, "dismiss_error", default=True)
+    if not dismissed and (await pipeline_of(doors, request)).deployment_error is not None:
+        raise error_not_dismissed()
     await doors.pipelines.start(request.match_info["pipeline"], initial)
     return answer(202, "Pipeline is starting")
 

@@ -34,9 +34,8 @@ async def create_pipeline(doors: Doors, request: web.Request) -> web.Response:
 
 
 async def get_pipeline(doors: Doors, request: web.Request) -> web.Response:
-    """`GET /v0/pipelines/{pipeline}`: as it is in the log, whichever worker has changed it last."""
+    """`GET /v0/pipelines/{pipeline}`."""
     encode = _selected(request)
-    await doors.pipelines.catch_up()
     return answer(200, encode(await pipeline_of(doors, request)))
 
 

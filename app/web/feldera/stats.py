@@ -14,7 +14,6 @@ _US_PER_S, _US_PER_MS = 1_000_000, 1000
 
 async def stats(doors: Doors, request: web.Request) -> web.Response:
     """`GET /v0/pipelines/{pipeline}/stats`."""
-    await doors.pipelines.catch_up()
     pipeline = await deployed_pipeline_of(doors, request)
     token = await doors.completions.token_of_all(pipeline)
     complete = (await doors.completions.judge(pipeline, token)).complete

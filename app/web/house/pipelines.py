@@ -13,4 +13,4 @@ async def receiver_of(doors: Doors, request: web.Request) -> Receiver:
     Raises HouseRefusal, and DefinitionRefused if there is none.
     """
     authorize(doors, request)
-    return (await doors.pipelines.known(request.match_info["pipeline"])).receiver
+    return (await doors.pipelines.current(request.match_info["pipeline"])).receiver

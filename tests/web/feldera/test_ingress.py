@@ -11,8 +11,17 @@ from aiohttp import ClientError
 from backports import zstd
 
 from app.errors import LogFailed, LogFull
+from app.model.change import (
+    ClearPipeline,
+    MovePipeline,
+    PipelineCleared,
+    PipelineStarted,
+    StartPipeline,
+    UpdatePipeline,
+)
 from app.model.changeset import Changeset, decode_message
 from app.model.pipeline import PipelineState
+from app.model.relation import Field, Relation, SqlType, SqlTypeName
 
 pytestmark = pytest.mark.usefixtures("pipeline")
 URL = "/v0/pipelines/p/ingress/t1"
@@ -55,6 +64,23 @@ async def test_a_push_is_durable_when_it_is_answered_with_a_token(client, house,
     assert await response.json() == {"token": f"{pipeline.export.uid} 1"}
     assert changes(house) == [[0, 1, None, None], [0, 2, True, None]]
     assert house.ingest.appends == 1
+
+
+async def test_a_push_meets_the_pipeline_that_another_worker_has_just_cleared_and_started(client, house, pipeline):
+    """The events of the one before would be for no table, though they were answered with 200."""
+    grown = Relation("t1", (Field("c1", SqlType(SqlTypeName.INTEGER)), Field("new", SqlType(SqlTypeName.INTEGER))))
+    house.folded.elsewhere += [
+        MovePipeline(pipeline.uid, PipelineState.STOPPED, 2),
+        ClearPipeline(pipeline.uid, "next-export", "token-2", 3),
+        PipelineCleared(pipeline.uid, pipeline.export.uid),
+        UpdatePipeline(pipeline.uid, 4, program=msgspec.structs.replace(pipeline.program, relations=(grown,))),
+        StartPipeline(pipeline.uid, PipelineState.RUNNING, 5, "next-start"),
+        PipelineStarted(pipeline.uid, "next-start", 6, "token-3"),
+    ]
+    response = await client.post(URL, params=JSON, data=b'{"c1":1,"new":2}')
+    assert (response.status, await response.json()) == (200, {"token": "next-export 1"})
+    assert changes(house) == [[0, 1, 2]]
+    assert [event.only_export for event in house.ingest.events] == ["next-export"]
 
 
 async def test_csv_is_what_comes_if_nothing_is_said(client, house) -> None:
