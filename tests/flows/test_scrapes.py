@@ -70,8 +70,10 @@ async def test_the_numbers_add_up_as_the_ledger_does(client: Client) -> None:
     await client.rows_when("in.c-flow.all", 5)
     await client.rows_when("in.c-flow.sums", 3)
     await scrape_when(client, "forebay_rows_loaded_total", 3, **BOX, export="sums")
-    metrics = await scrape_when(client, "forebay_rows_loaded_total", 5, **BOX, export="all")
+    await scrape_when(client, "forebay_rows_loaded_total", 5, **BOX, export="all")
     await scrape_when(client, "forebay_buffer_rows", 1, **BOX, export="sums")
+    await scrape_when(client, "forebay_dead_letters", 1, **BOX)
+    metrics = await scrape_when(client, "forebay_files", 0, **BOX)  # the last that a load does
 
     ledger = await client.ledger("box")
     assert ledger["accepted"] == 6 == metrics.value("forebay_events_accepted_total", **BOX)
