@@ -116,21 +116,24 @@ class PipelineRunner:
             async with asyncio.timeout_at(deadline_s):
                 await self._prepare_before(deadline_s, deployment_id, pipeline)
         except TimeoutError:
-            return f"the destination did not answer within {START_MAX_S:.0f} s"
+            return f"the destination, or the log, did not answer within {START_MAX_S:.0f} s"
         except ProgramRefused as refused:
             return f"{refused.name}: {refused}"
         except LoadFailed as error:
             return str(error)
         return ""
 
-    def _is_awaited(self, uid: str, deployment_id: str) -> bool:
+    async def _is_awaited(self, uid: str, deployment_id: str) -> bool:
+        """Whether the start stands still, by all that is defined: it may be another owner who has cleared since."""
+        catch_up = partial(self._keeper.catch_up, pause_s=0.0)
+        await until_done(catch_up, "reading the definitions", LogFailed)
         pipeline = self._keeper.receivers.pipelines.of_uid(uid)
         return pipeline is not None and pipeline.waits_for(deployment_id)
 
     async def _prepare_before(self, deadline_s: float, deployment_id: str, pipeline: Pipeline) -> None:
         program = pipeline.program
         mapping = changeset_mapping(pipeline.schema, program.relations)
-        while True:
+        while await self._is_awaited(pipeline.uid, deployment_id):
             try:
                 await self._destination.prepare_pipeline(pipeline.export.uid, mapping, program.views)
             except Retryable as error:
@@ -138,7 +141,5 @@ class PipelineRunner:
                 if asyncio.get_running_loop().time() + pause_s >= deadline_s:
                     raise
                 await asyncio.sleep(pause_s)
-                if not self._is_awaited(pipeline.uid, deployment_id):  # and perhaps it was cleared since
-                    raise
             else:
                 return

@@ -13,6 +13,7 @@ from app.model.change import (
     CreatePipeline,
     DeletePipeline,
     MovePipeline,
+    PipelineCleared,
     StartPipeline,
     TransactPipeline,
 )
@@ -35,6 +36,7 @@ class Warehouse:
         self.cleared: list[tuple[str, str]] = []
         self.failures: list[Exception] = []
         self.hangs = False
+        self.takes_s = 0.0
 
     async def prepare_pipeline(self, export: str, mapping, views: Sequence[View]) -> None:
         await self._act()
@@ -47,6 +49,7 @@ class Warehouse:
     async def _act(self) -> None:
         if self.hangs:
             await asyncio.get_running_loop().create_future()
+        await asyncio.sleep(self.takes_s)
         if self.failures:
             raise self.failures.pop(0)
 
@@ -117,7 +120,7 @@ async def test_a_start_is_prepared_once_however_often_it_is_looked_at():
     room.warehouse.hangs = False
     await asyncio.sleep(START_MAX_S + 1)
     assert room.warehouse.prepared == []
-    assert room.pipeline.deployment_error == "the destination did not answer within 20 s"
+    assert room.pipeline.deployment_error == "the destination, or the log, did not answer within 20 s"
 
 
 @simulated
@@ -170,6 +173,21 @@ async def test_a_stop_overtakes_a_start_that_waits():
     await asyncio.sleep(10)
     assert room.warehouse.prepared == [], "it may have been cleared since"
     assert (room.pipeline.state, room.pipeline.deployment_error) == (PipelineState.STOPPED, None)
+
+
+@simulated
+async def test_an_owner_that_slept_gives_up_a_start_that_was_cleared_meanwhile():
+    """The other worker has done all of it; this one has not heard of anything since the start."""
+    room = Room()
+    await room.create()
+    await room.submit(StartPipeline("p1", PipelineState.RUNNING, 2, "d1"))
+    stop, clear = MovePipeline("p1", PipelineState.STOPPED, 3), ClearPipeline("p1", "x2", "k2", 4)
+    room.bench.change(stop, clear, PipelineCleared("p1", "x1"))
+    assert room.pipeline.state is PipelineState.PROVISIONING
+    room.runner.start_unfinished()
+    await asyncio.sleep(5)
+    assert room.warehouse.prepared == []
+    assert room.pipeline.storage is StorageState.CLEARED
 
 
 @simulated
@@ -241,8 +259,9 @@ async def test_two_owners_do_the_same_once():
     await room.create()
     await room.submit(StartPipeline("p1", PipelineState.RUNNING, 2, "d1"))
     other = room.another_runner()
+    room.warehouse.takes_s = 1.0
     room.runner.start_unfinished()
     other.start_unfinished()
-    await settled()
+    await asyncio.sleep(2)
     assert [export for export, _, _ in room.warehouse.prepared] == ["x1", "x1"]
     assert (room.pipeline.state, room.pipeline.export.mapping_number) == (PipelineState.RUNNING, 2)
