@@ -169,7 +169,7 @@ class Pipelines:
                 raise DefinitionRefused("pipelineStartedOtherwise", message)
             return pipeline
         if pipeline.program.status is not ProgramStatus.SUCCESS:
-            raise DefinitionRefused("programNotCompiled", "The program has errors: mend it first")
+            raise DefinitionRefused("programNotCompiled", _uncompiled(pipeline.program))
         if pipeline.storage is StorageState.CLEARING:
             raise DefinitionRefused("pipelineClearing", "The storage is being cleared: wait until it is")
         self._check_mappings(pipeline)
@@ -285,6 +285,13 @@ class Pipelines:
 def _require_stopped(pipeline: Pipeline, rule: str, message: str) -> None:
     if pipeline.state is not PipelineState.STOPPED:
         raise DefinitionRefused(rule, message)
+
+
+def _uncompiled(program: Program) -> str:
+    """What is wrong with the program first: clients show this, and not the messages of the program."""
+    first = next((message for message in program.messages if not message.warning), None)
+    where = "" if first is None else f", the first in line {first.start_line_number}: {first.message}"
+    return f"The program has errors{where}"
 
 
 def _with_relations(pipeline: Pipeline, change: PipelineStarted) -> Export:

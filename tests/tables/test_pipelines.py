@@ -1,3 +1,4 @@
+import msgspec
 import pytest
 
 from app.errors import DefinitionRefused
@@ -14,7 +15,7 @@ from app.model.change import (
     TransactPipeline,
     UpdatePipeline,
 )
-from app.model.pipeline import Pipeline, PipelineState, Program, ProgramStatus, StorageState
+from app.model.pipeline import Pipeline, PipelineState, Program, ProgramStatus, SqlMessage, StorageState
 from app.model.relation import Field, Relation, SqlType, SqlTypeName
 from tables.receivers import Receivers
 
@@ -127,6 +128,18 @@ def test_a_program_with_errors_is_kept_and_not_started():
     log.apply(UpdatePipeline("p1", 3, program=a_program(status=ProgramStatus.SQL_ERROR)))
     assert refused(log, StartPipeline("p1", PipelineState.RUNNING, 4, "d1")) == "programNotCompiled"
     assert refused(log, MovePipeline("p1", PipelineState.RUNNING, 4)) == "pipelineResumeWhileNotDeployed"
+
+
+def test_a_start_says_what_is_wrong_with_the_program_first():
+    log = Log()
+    wrong = (
+        SqlMessage(1, 1, 1, 4, warning=True, error_type="Unused", message="connectors are ignored"),
+        SqlMessage(2, 5, 2, 9, warning=False, error_type="Compilation error", message="there is no type 'x'"),
+    )
+    program = msgspec.structs.replace(a_program(status=ProgramStatus.SQL_ERROR), messages=wrong)
+    log.apply(UpdatePipeline("p1", 3, program=program))
+    with pytest.raises(DefinitionRefused, match="errors, the first in line 2: there is no type 'x'"):
+        log.apply(StartPipeline("p1", PipelineState.RUNNING, 4, "d1"))
 
 
 def test_there_is_one_transaction_at_a_time_and_the_next_start_ends_it():

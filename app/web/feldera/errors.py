@@ -15,6 +15,7 @@ from app.web import errors
 from app.web.body import ENCODINGS_READ
 
 _LATER = {"Retry-After": "1"}
+_NOTHING_THERE = "Nothing is at this address: of Feldera's API there is here what docs/apis/feldera.md names"
 _INVALID = "invalid controller configuration"
 _NAME_RULE = "letters (a-z, A-Z), digits, hyphens and underscores, the first and the last a letter or a digit"
 
@@ -209,7 +210,7 @@ def _refusal(error: Exception, request: web.BaseRequest, request_id: str) -> Fel
             headers = _LATER if status == HTTPStatus.TOO_MANY_REQUESTS else {}
             return FelderaRefusal(status, code, str(error), {}, headers)
         case errors.PathUnknown():
-            return FelderaRefusal(404, "UnknownPath", "Nothing is at this address", {})
+            return FelderaRefusal(404, "UnknownPath", _NOTHING_THERE, {})
         case errors.MethodUnknown():
             message = f"Only {error} may be used here"
             return FelderaRefusal(405, "MethodNotAllowed", message, {}, {hdrs.ALLOW: str(error)})

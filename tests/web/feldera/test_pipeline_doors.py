@@ -546,6 +546,8 @@ async def test_what_clients_ask_first(client, house):
 async def test_unknown_addresses_and_methods_are_answered_in_this_form(client):
     assert await asked(client, "GET", "/v0/nothing") == (404, "UnknownPath")
     assert await asked(client, "GET", "/v0/") == (404, "UnknownPath")
+    response = await client.get(f"{PIPELINES}/shop/logs")
+    assert "docs/apis/feldera.md" in (await response.json())["message"]
     response = await client.put(PIPELINES)
     assert (response.status, response.headers["Allow"]) == (405, "GET, HEAD, POST")
     assert (await response.json())["error_code"] == "MethodNotAllowed"
