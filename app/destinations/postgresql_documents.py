@@ -19,7 +19,7 @@ from app.destinations.documents.rejects import REJECTED
 from app.destinations.documents.tables import Columns, KnownTable, Values
 from app.destinations.postgresql_errors import ABOUT_VALUES, words
 from app.destinations.postgresql_names import find, names
-from app.destinations.postgresql_roles import Roles
+from app.destinations.postgresql_roles import Rights, Roles
 from app.errors import DocumentRefused
 from app.model.document import DOCUMENT_COLUMNS
 from app.model.export_token import ExportToken
@@ -111,7 +111,7 @@ class PostgresqlDocuments:
         self._schema = schema
         self._roles = roles
         self._token = token
-        self._has_token_on: bool | None = None  # None: an attempt that failed has taken back which
+        self._rights = Rights(roles, token)
 
     def known(self, name: str) -> KnownTable | None:
         """See DocumentTables."""
@@ -176,7 +176,7 @@ class PostgresqlDocuments:
             for (column, _), alias in zip(key, aliases, strict=True)
         ]
         arrays = [sql.SQL("%s::{}[]").format(sql.SQL(_DECLARED[kind])) for _, kind in key]
-        self._take_on_token()
+        self._rights.of_token()
         return self._connection.execute(
             query.format(
                 arrays=sql.SQL(", ").join(arrays),
@@ -189,17 +189,17 @@ class PostgresqlDocuments:
 
     def empty(self, name: str) -> None:
         """See DocumentTables."""
-        self._take_on_token()
+        self._rights.of_token()
         self._connection.execute(sql.SQL("DELETE FROM {}").format(self._table(name)))
 
     def insert(self, name: str, columns: Sequence[str], rows: Iterable[Values]) -> None:
         """See DocumentTables."""
-        self._take_on_token()
+        self._rights.of_token()
         self._copy(sql.SQL("COPY {} ({}) FROM STDIN").format(self._table(name), names(columns)), rows)
 
     def put_off(self, table: str, version: int, rows: Sequence[Row]) -> None:
         """See DocumentTables."""
-        self._give_token_back()
+        self._rights.own()
         columns = names(("schema_name", "root", "version", *DOCUMENT_COLUMNS))
         statement = sql.SQL("COPY _forebay.waiting ({}) FROM STDIN").format(columns)
         self._copy(statement, ((self._schema, table, version, *row) for row in rows))
@@ -226,29 +226,19 @@ class PostgresqlDocuments:
             with self._connection.transaction():
                 yield
         except DocumentRefused:
-            self._has_token_on = None
+            self._rights.rolled_back()
             raise
         except psycopg.Error as error:
             if not _is_about_data(error):
                 raise
-            self._has_token_on = None
+            self._rights.rolled_back()
             raise DocumentRefused(words(error)) from error
 
     # with whose rights
 
     def _run_own(self, query: sql.Composed | LiteralString, fields: Sequence[Any] = ()) -> psycopg.Cursor[Any]:
-        self._give_token_back()
+        self._rights.own()
         return self._connection.execute(query, fields or None)
-
-    def _take_on_token(self) -> None:
-        if self._has_token_on is not True:
-            self._roles.take_on(self._token)
-            self._has_token_on = True
-
-    def _give_token_back(self) -> None:
-        if self._has_token_on is not False:
-            self._roles.give_back()
-            self._has_token_on = False
 
     def _table(self, name: str) -> sql.Identifier:
         return sql.Identifier(self._schema, name)

@@ -16,7 +16,7 @@ from psycopg import sql
 from app.destinations.base import Load, Row
 from app.destinations.postgresql_errors import ABOUT_VALUES, words
 from app.destinations.postgresql_names import names
-from app.destinations.postgresql_roles import Roles
+from app.destinations.postgresql_roles import Rights, Roles
 from app.destinations.postgresql_types import joined, value_of
 from app.destinations.relations.batch import Batch, Places, Step
 from app.destinations.relations.incoming import write_changes
@@ -78,9 +78,7 @@ class PostgresqlRelations:
         self._connection = connection
         self._export = load.export
         self._schema = load.mapping.table_id.schema
-        self._token = load.token
-        self._roles = roles
-        self._has_token_on: bool | None = None  # None: an attempt that failed has taken back which
+        self._rights = Rights(roles, load.token)
         self._indexed: set[str] = set()
 
     def apply(self, batch: Batch, step: Step) -> None:
@@ -92,7 +90,7 @@ class PostgresqlRelations:
             return
         if step.op is RowOp.DELETE and not shape.key and not shape.absent:
             self._index(batch.relation.name, shape)
-        self._take_on_token()
+        self._rights.of_token()
         self._connection.execute(statement, (write_changes(step.changes),))
 
     @contextmanager
@@ -102,27 +100,27 @@ class PostgresqlRelations:
             with self._connection.transaction():
                 yield
         except ChangesRefused:
-            self._has_token_on = None
+            self._rights.rolled_back()
             raise
         except (psycopg.Error, UnicodeEncodeError) as error:
             if isinstance(error, psycopg.Error) and not _is_about_changes(error):
                 raise
-            self._has_token_on = None
+            self._rights.rolled_back()
             raise ChangesRefused(words(error) if isinstance(error, psycopg.Error) else str(error)) from error
 
     def transaction(self) -> Transaction | None:
         """See RelationTables."""
-        self._give_token_back()
+        self._rights.own()
         return read_transaction(self._connection, self._export)
 
     def note(self, transaction: Transaction) -> None:
         """See RelationTables."""
-        self._give_token_back()
+        self._rights.own()
         self._connection.execute(_NOTE, msgspec.structs.astuple(transaction))
 
     def hold(self, rows: Sequence[Row]) -> None:
         """See RelationTables."""
-        self._give_token_back()
+        self._rights.own()
         statement = sql.SQL("COPY _forebay.held (export, {}) FROM STDIN").format(names(CHANGESET_COLUMNS))
         with self._connection.cursor() as cursor, cursor.copy(statement) as copy:
             for row in rows:
@@ -130,14 +128,14 @@ class PostgresqlRelations:
 
     def held_rows(self, after: int, *, rows_max: int, characters_max: int) -> list[tuple[int, Row]]:
         """See RelationTables."""
-        self._give_token_back()
+        self._rights.own()
         query = sql.SQL(_READ_HELD).format(names(CHANGESET_COLUMNS))
         found = self._connection.execute(query, (self._export, after, rows_max, characters_max))
         return [(number, tuple(row)) for number, *row in found.fetchall()]
 
     def drop_held(self) -> None:
         """See RelationTables."""
-        self._give_token_back()
+        self._rights.own()
         self._connection.execute(_DROP_HELD, (self._export,))
 
     def _index(self, name: str, shape: "_Shape") -> None:
@@ -147,20 +145,10 @@ class PostgresqlRelations:
         self._indexed.add(name)
         index = index_name(name)
         if self._connection.execute(_INDEX_IS_THERE, (self._schema, index)).fetchone() is None:
-            self._give_token_back()
+            self._rights.own()
             columns = [sql.Identifier(column) for column, _ in shape.columns]
             make = sql.SQL("CREATE INDEX {} ON {} ({})").format(sql.Identifier(index), shape.table, _hash(columns))
             self._connection.execute(make)
-
-    def _take_on_token(self) -> None:
-        if self._has_token_on is not True:
-            self._roles.take_on(self._token)
-            self._has_token_on = True
-
-    def _give_token_back(self) -> None:
-        if self._has_token_on is not False:
-            self._roles.give_back()
-            self._has_token_on = False
 
 
 def read_transaction(connection: psycopg.Connection[Any], export: str) -> Transaction | None:

@@ -185,6 +185,31 @@ class Roles:
         self._connection.execute(sql.SQL(statement).format(*parts))
 
 
+class Rights:
+    """Whose rights a load has: its token's while it writes rows, Forebay's own while it keeps its books."""
+
+    def __init__(self, roles: Roles, token: ExportToken) -> None:
+        self._roles = roles
+        self._token = token
+        self._are_own: bool | None = None  # None: unknown
+
+    def of_token(self) -> None:
+        """Have the token's from here on. Raises as `Roles.take_on`."""
+        if self._are_own is not False:
+            self._roles.take_on(self._token)
+            self._are_own = False
+
+    def own(self) -> None:
+        """Have Forebay's own from here on."""
+        if self._are_own is not True:
+            self._roles.give_back()
+            self._are_own = True
+
+    def rolled_back(self) -> None:
+        """A savepoint was: with it went whatever was had since."""
+        self._are_own = None
+
+
 class ReadingRoles:
     """The roles that queries have: one for each export that has a schema of its own, which may read that and no more.
 
