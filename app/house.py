@@ -107,6 +107,7 @@ class House(Service):
         staging = self._staging = BoundedStaging(open_staging(settings.staging), settings.staging_bytes_max)
         self._loads = DestinationThread(open_destination(settings.destination))
         self._asides = DestinationThread(open_destination(settings.destination))
+        self._judge = DestinationThread(open_destination(settings.destination))  # of programs, which may take long
         self._evaluator = Evaluator(
             processes=settings.template_processes,
             event_deadline_s=settings.template_deadline_s,
@@ -128,7 +129,7 @@ class House(Service):
             bindable=self._bindable if settings.on_kafka else None,
         )
         self.import_sources = ImportSources(self._keeper)
-        self.pipelines = Pipelines(self._keeper, self._asides)
+        self.pipelines = Pipelines(self._keeper, self._judge)
         self.ingest = self._way_in(crash)
         self._task_owner = self._owned_tasks(crash)
         self._mapped = self._owned_events(crash, staging)
@@ -228,6 +229,7 @@ class House(Service):
         self._watchdog.close()
         await self._loads.close()
         await self._asides.close()
+        await self._judge.close()
 
     def welcome(self) -> str:
         """What to do next."""

@@ -47,6 +47,11 @@ class Leash:
         return self._is_cancelled or time.monotonic() >= self._until_s
 
     @property
+    def time_left_s(self) -> float:
+        """Until it must end by itself."""
+        return max(0.0, self._until_s - time.monotonic())
+
+    @property
     def why(self) -> str:
         """In words."""
         return "it was cancelled" if self._is_cancelled else f"it took more than {self.time_max_s:g} s"

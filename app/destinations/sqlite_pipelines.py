@@ -2,8 +2,8 @@
 
 import json
 import sqlite3
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from string import ascii_lowercase, ascii_uppercase
 
 import msgspec
@@ -11,11 +11,14 @@ import msgspec
 from app.destinations.relations.names import check_names
 from app.destinations.relations.tables import PipelineBooks
 from app.destinations.sqlite_names import quoted
+from app.destinations.sqlite_process import EXPRESSIONS, SqlFailed, SqliteProcess
 from app.destinations.sqlite_relations import drop_transaction
 from app.destinations.sqlite_types import column, read_type
 from app.errors import ProgramRefused, Rejected
 from app.model.mapping import Mapping
 from app.model.relation import Field, Relation, View
+
+CHECK_MAX_S = 10.0
 
 SETUP = """
 CREATE TABLE IF NOT EXISTS _forebay_pipelines (
@@ -28,6 +31,7 @@ CREATE TABLE IF NOT EXISTS _forebay_pipelines (
 """
 _READ = "SELECT export, schema_name, tables, views, cleared FROM _forebay_pipelines"
 _STORE = "INSERT OR REPLACE INTO _forebay_pipelines VALUES (?, ?, ?, ?, ?)"
+_SCRATCH = "scratch"
 _WITHOUT_CASE = str.maketrans(ascii_uppercase, ascii_lowercase)  # SQLite folds these letters and no others
 
 
@@ -95,29 +99,34 @@ def _drop(connection: sqlite3.Connection, export: str) -> None:
 
 
 def check(schema: str, relations: Sequence[Relation], views: Sequence[View]) -> tuple[View, ...]:
-    """See `Destination.check_program`. In a database of its own, in memory."""
+    """See `Destination.check_program`. In a process and a database of its own."""
     check_names(relations, views, fold, _why_no_name)
-    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+    with SqliteProcess(CHECK_MAX_S) as process:
+        process.connect(_SCRATCH, ":memory:", limits=EXPRESSIONS)
         for relation in relations:
-            try:
-                connection.execute(_create_statement(schema, relation))
-            except sqlite3.Error as error:
-                raise ProgramRefused(relation.name, str(error)) from error
-        return tuple(_checked(connection, schema, view, relations, views[:at]) for at, view in enumerate(views))
+            with _refusals(schema, relation.name):
+                process.execute(_SCRATCH, _create_statement(schema, relation))
+        return tuple(_checked(process, schema, view, relations, views[:at]) for at, view in enumerate(views))
 
 
 def _checked(
-    connection: sqlite3.Connection, schema: str, view: View, relations: Sequence[Relation], before: Sequence[View]
+    process: SqliteProcess, schema: str, view: View, relations: Sequence[Relation], before: Sequence[View]
 ) -> View:
     name = f"{schema}.{view.name}"
-    try:
-        connection.execute(view_statement(schema, view, relations, before))
-        connection.execute(f"EXPLAIN SELECT * FROM {quoted(name)}")  # noqa: S608 -- quoted
-        columns = connection.execute("SELECT name, type FROM pragma_table_xinfo(?) ORDER BY cid", (name,)).fetchall()
-    except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
-        raise ProgramRefused(view.name, str(error).replace(f"{schema}.", "")) from error
+    with _refusals(schema, view.name):
+        process.execute(_SCRATCH, view_statement(schema, view, relations, before))
+        process.execute(_SCRATCH, f"EXPLAIN SELECT * FROM {quoted(name)}")  # noqa: S608 -- quoted
+        columns = process.execute(_SCRATCH, "SELECT name, type FROM pragma_table_xinfo(?) ORDER BY cid", (name,))
     fields = tuple(Field(column, read_type(declared)) for column, declared in columns)
     return msgspec.structs.replace(view, fields=fields)
+
+
+@contextmanager
+def _refusals(schema: str, name: str) -> Iterator[None]:
+    try:
+        yield
+    except SqlFailed as failed:
+        raise ProgramRefused(name, str(failed).replace(f"{schema}.", "")) from failed
 
 
 def view_statement(schema: str, view: View, relations: Sequence[Relation], before: Sequence[View]) -> str:

@@ -1,4 +1,4 @@
-"""Queries in a SQLite file: on a connection that cannot write, and sees what an authorizer lets it see.
+"""Queries in a SQLite file: in a process of their own, on a connection that cannot write, under an authorizer.
 
 The names of a query are those of temporary views, one for each table and view of the pipeline. Which types the columns
 of a result have SQLite tells in a database in memory, whose tables have no rows but the names of their types: of a view
@@ -14,32 +14,29 @@ from urllib.parse import quote
 from app.destinations.cells import Cells, as_boolean, as_decimal, as_float, as_integer
 from app.destinations.reading import VALUE_BYTES_MAX, Leash, Question
 from app.destinations.sqlite_names import quoted
+from app.destinations.sqlite_process import EXPRESSIONS, SqlFailed, SqliteProcess
 from app.errors import QueryRefused, Retryable
 from app.model.relation import SqlType, SqlTypeName
 from app.model.result import ResultColumn, ResultRow
 
 BUSY_S = 5.0
 CACHE_KIB = 8 * 1024
-EXPRESSION_DEPTH_MAX = 200
 
 _QUERY = "feldera query"  # names that begin so are not for programs
 _TYPE = "forebay_type_"
 _COLUMN_TYPES = "SELECT type FROM pragma_table_xinfo(?) ORDER BY cid"
-_STEPS_BETWEEN_LOOKS = 20_000
+_SCRATCH, _FILE = "scratch", "file"
 _AWAY_S = 1.0
-_READS = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_RECURSIVE})
 _JSON_TABLES = frozenset({"json_each", "json_tree"})
-_FORBIDDEN_FUNCTIONS = frozenset({"load_extension", "readfile", "writefile", "edit", "fts3_tokenizer"})
+_NO_ROOM = frozenset({sqlite3.SQLITE_IOERR_WRITE})  # a query writes nothing but what it puts aside
 _AWAY = frozenset(
     {
         sqlite3.SQLITE_BUSY,
         sqlite3.SQLITE_LOCKED,
         sqlite3.SQLITE_PROTOCOL,
-        sqlite3.SQLITE_NOMEM,
         sqlite3.SQLITE_IOERR,
         sqlite3.SQLITE_CANTOPEN,
         sqlite3.SQLITE_CORRUPT,
-        sqlite3.SQLITE_FULL,
     }
 )
 _PRIMARY_CODE = 0xFF
@@ -60,32 +57,27 @@ class SqliteReader:
 
     def open(self, question: Question, leash: Leash) -> "SqliteReading":
         """See `Reader`."""
-        with _failures(leash):
-            types = _types(question)
-            connection = sqlite3.connect(
-                self._address, uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False
-            )
-            try:
-                _prepare(connection, question, leash)
-                return SqliteReading(connection, question, types, leash)
-            except BaseException:
-                connection.close()
-                raise
+        process = SqliteProcess(leash.time_left_s)
+        try:
+            leash.attach(process.kill)
+            with _failures(leash):
+                types = _types(process, question)
+                _prepare(process, self._address, question)
+                return SqliteReading(process, question, types, leash)
+        except BaseException:
+            process.close()
+            raise
 
 
 class SqliteReading:
     """See `Reading`."""
 
     def __init__(
-        self, connection: sqlite3.Connection, question: Question, types: Sequence[SqlType | None], leash: Leash
+        self, process: SqliteProcess, question: Question, types: Sequence[SqlType | None], leash: Leash
     ) -> None:
-        self._connection = connection
+        self._process = process
         self._leash = leash
-        sight = Sight(question)
-        connection.set_authorizer(sight)
-        with sight.told():
-            self._cursor = connection.execute(question.sql)
-        names = [column[0] for column in self._cursor.description]
+        names = process.query(_FILE, question.sql, _readable(question))
         self._columns = [ResultColumn(*column) for column in zip(names, types, strict=True)]
         self._cells = Cells(self._columns, _CONVERTS)
 
@@ -97,85 +89,52 @@ class SqliteReading:
     def take(self, rows_max: int) -> list[ResultRow]:
         """See `Reading`."""
         with _failures(self._leash):
-            return self._cells.of(self._cursor.fetchmany(rows_max))
+            return self._cells.of(self._process.take(rows_max))
 
     def close(self) -> None:
         """See `Reading`."""
-        self._connection.close()
+        self._process.close()
 
 
-class Sight:
-    """An authorizer: a query may read the tables and views of its pipeline, whatever leads to them; nothing else."""
-
-    def __init__(self, question: Question) -> None:
-        names = _names(question)
-        own = [f"{question.schema}.{name}" for name in names]
-        self._tables = frozenset(name.lower() for name in (*names, *own)) | _JSON_TABLES
-        self.denied: str | None = None
-
-    def __call__(
-        self, action: int, first: str | None, second: str | None, _database: str | None, _source: str | None
-    ) -> int:
-        """SQLITE_OK or SQLITE_DENY."""
-        if action in _READS or self._is_allowed(action, first or "", second or ""):
-            return sqlite3.SQLITE_OK
-        if self.denied is None:
-            self.denied = second if action == sqlite3.SQLITE_FUNCTION else first
-        return sqlite3.SQLITE_DENY
-
-    def _is_allowed(self, action: int, first: str, second: str) -> bool:
-        if action == sqlite3.SQLITE_READ:
-            return first.lower() in self._tables
-        return action == sqlite3.SQLITE_FUNCTION and second.lower() not in _FORBIDDEN_FUNCTIONS
-
-    @contextmanager
-    def told(self) -> Iterator[None]:
-        """Say what was denied: SQLite's own words do not."""
-        try:
-            yield
-        except sqlite3.DatabaseError as error:
-            if self.denied is None:
-                raise
-            raise QueryRefused(f'a query may not use "{self.denied}"') from error
-
-
-def _prepare(connection: sqlite3.Connection, question: Question, leash: Leash) -> None:
-    """Bounds, and the names of the query. From here on it sees one state of the file."""
-    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, VALUE_BYTES_MAX)
-    connection.setlimit(sqlite3.SQLITE_LIMIT_EXPR_DEPTH, EXPRESSION_DEPTH_MAX)
-    connection.set_progress_handler(lambda: leash.is_over, _STEPS_BETWEEN_LOOKS)
-    connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+def _prepare(process: SqliteProcess, address: str, question: Question) -> None:
+    """The names of the query. From here on it sees one state of the file."""
+    limits = {**EXPRESSIONS, sqlite3.SQLITE_LIMIT_LENGTH: VALUE_BYTES_MAX}
+    process.connect(_FILE, address, busy_s=BUSY_S, limits=limits)
+    process.execute(_FILE, f"PRAGMA cache_size=-{CACHE_KIB}")
     for table in sorted(_JSON_TABLES):  # when it is first used SQLite writes down what it is: now it may
-        connection.execute(f"SELECT 1 FROM {table}('[]')")  # noqa: S608 -- ours
-    connection.execute("BEGIN")
+        process.execute(_FILE, f"SELECT 1 FROM {table}('[]')")  # noqa: S608 -- ours
+    process.execute(_FILE, "BEGIN")
     for relation in question.relations:
         own = f"SELECT {quoted(*relation.column_names)} FROM main.{quoted(f'{question.schema}.{relation.name}')}"  # noqa: S608 -- quoted
-        connection.execute(f"CREATE TEMP VIEW {quoted(relation.name)} AS {own}")
+        process.execute(_FILE, f"CREATE TEMP VIEW {quoted(relation.name)} AS {own}")
     for view in question.views:
         own = f"SELECT * FROM main.{quoted(f'{question.schema}.{view.name}')}"  # noqa: S608 -- quoted
-        connection.execute(f"CREATE TEMP VIEW {quoted(view.name)} AS {own}")
+        process.execute(_FILE, f"CREATE TEMP VIEW {quoted(view.name)} AS {own}")
 
 
-def _types(question: Question) -> list[SqlType | None]:
-    """Those of the query's columns, as far as they come from columns of tables. Raises sqlite3.Error for bad SQL."""
+def _types(process: SqliteProcess, question: Question) -> list[SqlType | None]:
+    """Those of the query's columns, as far as they come from columns of tables. Raises SqlFailed for bad SQL."""
     known: list[SqlType] = []
-    scratch = sqlite3.connect(":memory:", isolation_level=None)
-    try:
-        scratch.setlimit(sqlite3.SQLITE_LIMIT_EXPR_DEPTH, EXPRESSION_DEPTH_MAX)
-        for relation in question.relations:
-            columns = []
-            for field in relation.fields:
-                columns.append(f"{quoted(field.name)} {_TYPE}{len(known)}")
-                known.append(field.type)
-            scratch.execute(f"CREATE TABLE {quoted(relation.name)} ({', '.join(columns)})")
-        for view in question.views:
-            scratch.execute(f"CREATE VIEW {quoted(view.name)} AS {view.query}")
-        scratch.execute(f"CREATE VIEW {quoted(_QUERY)} AS {question.sql}")  # which takes nothing but one query
-        found = [str(declared) for (declared,) in scratch.execute(_COLUMN_TYPES, (_QUERY,))]
-    finally:
-        scratch.close()
+    process.connect(_SCRATCH, ":memory:", limits=EXPRESSIONS)
+    for relation in question.relations:
+        columns = []
+        for field in relation.fields:
+            columns.append(f"{quoted(field.name)} {_TYPE}{len(known)}")
+            known.append(field.type)
+        process.execute(_SCRATCH, f"CREATE TABLE {quoted(relation.name)} ({', '.join(columns)})")
+    for view in question.views:
+        process.execute(_SCRATCH, f"CREATE VIEW {quoted(view.name)} AS {view.query}")
+    process.execute(_SCRATCH, f"CREATE VIEW {quoted(_QUERY)} AS {question.sql}")  # which takes nothing but one query
+    found = [str(declared) for (declared,) in process.execute(_SCRATCH, _COLUMN_TYPES, (_QUERY,))]
     places = [declared.removeprefix(_TYPE) if declared.startswith(_TYPE) else "" for declared in found]
     return [known[int(place)] if place else None for place in places]
+
+
+def _readable(question: Question) -> list[str]:
+    """What the query may read, folded: its pipeline's tables and views, by both their names."""
+    names = _names(question)
+    own = [f"{question.schema}.{name}" for name in names]
+    return sorted({name.lower() for name in (*names, *own)} | _JSON_TABLES)
 
 
 def _names(question: Question) -> list[str]:
@@ -186,10 +145,9 @@ def _names(question: Question) -> list[str]:
 def _failures(leash: Leash) -> Iterator[None]:
     try:
         yield
-    except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & _PRIMARY_CODE
-        if code == sqlite3.SQLITE_INTERRUPT:
+    except SqlFailed as error:
+        if leash.is_over:
             raise QueryRefused(leash.why) from error
-        if code in _AWAY:
+        if error.code & _PRIMARY_CODE in _AWAY and error.code not in _NO_ROOM:
             raise Retryable(f"SQLite: {error}", after_s=_AWAY_S) from error
         raise QueryRefused(str(error)) from error

@@ -330,6 +330,14 @@ def test_a_view_that_the_destination_cannot_run_is_refused(shop, name, query):
     assert refused.value.name == name
 
 
+@pytest.mark.parametrize("shop", ["sqlite"], indirect=True)  # PostgreSQL ends such a statement after 10 s
+def test_views_that_are_too_much_to_prepare_are_refused(shop):
+    tables = ", ".join(f"c{n} AS (SELECT max(a.id) AS id FROM c{n - 1} AS a, c{n - 1} AS b)" for n in range(1, 60))
+    views = [View("v", f"WITH c0 AS (SELECT 1 AS id), {tables} SELECT id FROM c59")]
+    with pytest.raises(ProgramRefused, match="memory"):
+        shop.destination.check_program("shop", [KEYED], views)
+
+
 @pytest.mark.parametrize("kind", SqlTypeName)
 def test_every_type_is_checked_prepared_and_extended(shop, kind):
     part = SqlType(SqlTypeName.INTEGER)

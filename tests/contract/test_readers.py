@@ -240,6 +240,35 @@ def test_there_is_no_way_out(shop):
         assert refused(shop, sql), sql
 
 
+def test_common_tables_of_which_no_column_is_used(shop):
+    assert result(shop, "WITH c AS (SELECT 1 AS x) SELECT count(*) AS n FROM c") == [(1,)]
+    assert result(shop, "WITH c AS (SELECT id FROM keyed) SELECT count(*) AS n FROM c AS a, c AS b") == [(9,)]
+
+
+def doubled(levels: int) -> str:
+    """A short query that a database writes out 2 ** levels times before it begins, if it does so."""
+    tables = "".join(f", c{n} AS (SELECT max(a.x) AS x FROM c{n - 1} AS a, c{n - 1} AS b)" for n in range(1, levels))
+    return f"WITH c0 AS (SELECT 1 AS x){tables} SELECT x FROM c{levels - 1}"
+
+
+@pytest.mark.parametrize("shop", ["sqlite"], indirect=True)  # PostgreSQL writes common tables out once
+def test_a_query_that_takes_all_memory_before_it_begins_is_refused(shop):
+    assert result(shop, doubled(4)) == [(1,)]
+    assert "memory" in refused(shop, doubled(60))
+
+
+@pytest.mark.parametrize("shop", ["sqlite"], indirect=True)
+def test_a_row_that_is_larger_than_memory_is_refused(shop):
+    values = ", ".join(["zeroblob(60000000)"] * 20)
+    assert "memory" in refused(shop, f"SELECT {values}")
+
+
+@pytest.mark.parametrize("shop", ["sqlite"], indirect=True)
+def test_large_rows_come_a_few_at_a_time(shop):
+    with closing(opened(shop, "SELECT zeroblob(3000000) FROM keyed")) as reading:
+        assert [len(reading.take(100)) for _ in range(3)] == [2, 1, 0]
+
+
 def test_a_query_ends_when_its_time_is_over(shop):
     endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
     begun_s = time.monotonic()
