@@ -12,12 +12,12 @@ from app.web.feldera.errors import bad_body, empty_name, name_does_not_match, to
 
 DESCRIPTION_CHARACTERS_MAX = 16_384
 TAGS_MAX, TAG_CHARACTERS_MAX = 100, 255
-KEPT_BYTES_MAX = 65_536  # of a configuration that is only kept
+KEPT_CHARACTERS_MAX = 65_536  # of a configuration that is only kept
 _NAME = re.compile("[A-Za-z0-9]([-A-Za-z0-9_]*[A-Za-z0-9])?")
 _EMPTY = "{}"
 T = TypeVar("T")
 
-_Kept = Annotated[str, Meta(max_length=KEPT_BYTES_MAX)]
+_Kept = Annotated[str, Meta(max_length=KEPT_CHARACTERS_MAX)]
 _Description = Annotated[str, Meta(max_length=DESCRIPTION_CHARACTERS_MAX)]
 _Tags = Annotated[list[Annotated[str, Meta(max_length=TAG_CHARACTERS_MAX)]], Meta(max_length=TAGS_MAX)]
 
@@ -84,7 +84,7 @@ _decoders: dict[type[Any], msgspec.json.Decoder[Any]] = {
 def decode(body: bytes, kind: type[T]) -> T:
     """Raises FelderaRefusal that says what is wrong."""
     try:
-        return _decoders[kind].decode(body)  # type: ignore[no-any-return]
+        return _decoders[kind].decode(body.decode())  # type: ignore[no-any-return]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise bad_body(str(error)) from None
 
@@ -106,8 +106,8 @@ def _kept(member: str, raw: Raw | UnsetType) -> str | None:
     text = bytes(raw).decode()
     if text == "null":
         return None
-    if len(text) > KEPT_BYTES_MAX:
-        raise bad_body(f"{member} may have {KEPT_BYTES_MAX} bytes")
+    if len(text) > KEPT_CHARACTERS_MAX:
+        raise bad_body(f"{member} may have {KEPT_CHARACTERS_MAX} characters")
     if not text.startswith("{"):
         raise bad_body(f"{member} must be an object")
     return text

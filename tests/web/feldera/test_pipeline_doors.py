@@ -8,7 +8,7 @@ from app.errors import LogFailed, LogFull, ProgramRefused, Rejected, Retryable
 from app.model.change import CreatePipeline, PipelineCleared, PipelineFailed, PipelineStarted
 from app.model.pipeline import Program, ProgramStatus
 from app.pipelines import COMPILING_MAX
-from app.web.feldera.payloads import DESCRIPTION_CHARACTERS_MAX, KEPT_BYTES_MAX, TAGS_MAX
+from app.web.feldera.payloads import DESCRIPTION_CHARACTERS_MAX, KEPT_CHARACTERS_MAX, TAGS_MAX
 from app.web.feldera.routes import FELDERA
 
 PIPELINES = "/v0/pipelines"
@@ -375,6 +375,7 @@ async def test_a_name_that_is_taken_is_refused_before_its_program_is_compiled(cl
         b"[]",
         b"\xff",
         b"[" * 100_000,
+        b'{"name": "shop", "program_code": "", "runtime_config": {"x": "\xff"}}',
         {"program_code": ""},
         {"name": "shop"},
         {"name": 1, "program_code": ""},
@@ -383,9 +384,9 @@ async def test_a_name_that_is_taken_is_refused_before_its_program_is_compiled(cl
         {"name": "shop", "program_code": "", "tags": ["a"] * (TAGS_MAX + 1)},
         {"name": "shop", "program_code": "", "tags": ["a" * 256]},
         {"name": "shop", "program_code": "", "runtime_config": []},
-        {"name": "shop", "program_code": "", "program_config": {"x": "y" * KEPT_BYTES_MAX}},
+        {"name": "shop", "program_code": "", "program_config": {"x": "y" * KEPT_CHARACTERS_MAX}},
         {"name": "shop", "program_code": "", "description": "x" * (DESCRIPTION_CHARACTERS_MAX + 1)},
-        {"name": "shop", "program_code": "", "udf_rust": "x" * (KEPT_BYTES_MAX + 1)},
+        {"name": "shop", "program_code": "", "udf_rust": "x" * (KEPT_CHARACTERS_MAX + 1)},
     ],
 )
 async def test_a_body_of_another_form_is_refused(client, body):
