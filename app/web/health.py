@@ -35,6 +35,7 @@ async def index(doors: Doors, request: web.Request) -> web.Response:
     urls = {
         "buffer": "/v1",
         "stitch": "/v2/import/status",
+        "feldera": "/v0/config",
         "documentation": "/v1/documentation/",
         "health": "/health-check",
         "ready": "/ready",

@@ -243,3 +243,9 @@ def test_the_errors_are_those_of_the_code() -> None:
         for name in re.findall(r"`([\w.]+)`", names)
     }
     assert said == {name: meaning.status for name, meaning in ERRORS.items()}
+
+
+def test_the_image_that_listens_everywhere_asks_for_keys() -> None:
+    (said,) = re.findall(r"^ENV (.*)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    setting = dict(part.split("=") for part in said.split())
+    assert (setting["FOREBAY_HOST"], setting["FOREBAY_FELDERA_AUTH"]) == ("0.0.0.0", "api-key")  # noqa: S104

@@ -536,6 +536,7 @@ async def test_what_clients_ask_first(client, house):
     config = await told(client, "/v0/config")
     assert (config["edition"], config["version"]) == ("Open source", "0.369.0")
     assert await told(client, "/v0/cluster_healthz") == {"all_healthy": True}
+    assert (await told(client, "/"))["feldera"].endswith("/v0/config")
     house.is_ready = False
     response = await client.get("/v0/cluster_healthz")
     assert (response.status, await response.json()) == (503, {"all_healthy": False})
