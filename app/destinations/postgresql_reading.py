@@ -6,7 +6,7 @@ it has, and which tables its plan reads.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import Any, LiteralString
 
 import msgspec
@@ -26,6 +26,7 @@ from app.model.result import ResultColumn, ResultRow
 
 CONNECT_MAX_S = 10
 LOCK_WAIT_MAX_S = 5
+PIECE_BYTES_MAX = 256 * 1024 * 1024
 
 _SESSION = {"fallback_application_name": "forebay queries", "connect_timeout": CONNECT_MAX_S}
 _MS_PER_S = 1000
@@ -118,8 +119,19 @@ class PostgresqlReading:
         if self._leash.is_over:
             raise QueryRefused(self._leash.why)
         with _failures(self._leash):
-            rows = self._connection.execute(sql.SQL(_FETCH).format(sql.Literal(rows_max))).fetchall()
-        return self._cells.of(rows)
+            return self._cells.of(self._rows(rows_max))
+
+    def _rows(self, rows_max: int) -> list[tuple[Any, ...]]:
+        """Taken one by one: whoever asks for a hundred must not have a hundred of any size."""
+        rows: list[tuple[Any, ...]] = []
+        size_bytes = 0
+        with closing(self._connection.cursor()) as cursor:
+            for row in cursor.stream(sql.SQL(_FETCH).format(sql.Literal(rows_max))):
+                size_bytes += sum(len(cell) for cell in row if isinstance(cell, str | bytes))
+                if size_bytes > PIECE_BYTES_MAX:
+                    raise QueryRefused(f"its rows are too large: more than {PIECE_BYTES_MAX} bytes at once")
+                rows.append(row)
+        return rows
 
     def close(self) -> None:
         """See `Reading`."""

@@ -87,9 +87,9 @@ def result(shop: Shop, sql: str) -> list[tuple]:
         return reading.take(100)
 
 
-def refused(shop: Shop, sql: str) -> str:
+def refused(shop: Shop, sql: str, rows: int = 1) -> str:
     with pytest.raises(QueryRefused) as refusal, closing(opened(shop, sql)) as reading:
-        reading.take(1)
+        reading.take(rows)
     return str(refusal.value)
 
 
@@ -267,6 +267,11 @@ def test_a_row_that_is_larger_than_memory_is_refused(shop):
 def test_large_rows_come_a_few_at_a_time(shop):
     with closing(opened(shop, "SELECT zeroblob(3000000) FROM keyed")) as reading:
         assert [len(reading.take(100)) for _ in range(3)] == [2, 1, 0]
+
+
+@pytest.mark.parametrize("shop", ["postgresql"], indirect=True)
+def test_rows_are_not_taken_when_a_piece_of_them_is_larger_than_memory(shop):
+    assert "too large" in refused(shop, "SELECT repeat('x', 200000000) FROM keyed", rows=100)
 
 
 def test_a_query_ends_when_its_time_is_over(shop):
