@@ -168,6 +168,8 @@ def _checked(connection: Connection, schema: str, view: View) -> View:
 def _refused(
     name: str, schema: str, error: psycopg.Error, failure: Callable[[psycopg.Error], LoadFailed]
 ) -> LoadFailed | ProgramRefused:
+    if isinstance(error, psycopg.errors.QueryCanceled):  # trying it again would take as long
+        return ProgramRefused(name, f"it takes more than {CHECK_MAX_S} s to prepare")
     failed = failure(error)
     return failed if isinstance(failed, Retryable) else ProgramRefused(name, words(error).replace(f"{schema}.", ""))
 

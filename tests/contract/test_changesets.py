@@ -12,6 +12,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
+from app.destinations import postgresql_pipelines
 from app.destinations.base import Held
 from app.errors import ProgramRefused, Rejected
 from app.model.relation import Field, Relation, SqlType, SqlTypeName, View
@@ -335,6 +336,15 @@ def test_views_that_are_too_much_to_prepare_are_refused(shop):
     tables = ", ".join(f"c{n} AS (SELECT max(a.id) AS id FROM c{n - 1} AS a, c{n - 1} AS b)" for n in range(1, 60))
     views = [View("v", f"WITH c0 AS (SELECT 1 AS id), {tables} SELECT id FROM c59")]
     with pytest.raises(ProgramRefused, match="memory"):
+        shop.destination.check_program("shop", [KEYED], views)
+
+
+@pytest.mark.parametrize("shop", ["postgresql"], indirect=True)
+def test_a_view_that_takes_too_long_to_prepare_is_refused(shop, monkeypatch):
+    monkeypatch.setattr(postgresql_pipelines, "CHECK_MAX_S", 1)
+    body = "SELECT max(a.id) AS id FROM {0} AS a, {0} AS b GROUP BY a.id LIMIT 5"
+    views = [View(f"v{n}", body.format(f"v{n - 1}" if n else "keyed")) for n in range(24)]
+    with pytest.raises(ProgramRefused, match="more than 1 s"):
         shop.destination.check_program("shop", [KEYED], views)
 
 
