@@ -53,7 +53,7 @@ class Server:
             "FOREBAY_CRASH_AT": crash_at,
             **{f"FOREBAY_{name.upper()}": value for name, value in settings.items()},
         }
-        log = str(self.data_dir / "server.log")
+        log = _empty_log(self.data_dir)
         # A daemon: it ends with the tests, should one of them forget it.
         self._process = _forks.Process(target=serve, args=(environment, log, list(options)), daemon=True)
         self._process.start()
@@ -150,3 +150,10 @@ class Server:
         shutil.rmtree(self.data_dir / "log")
         shutil.copytree(self._copy, self.data_dir / "log")
         return True
+
+
+def _empty_log(data_dir: Path) -> str:
+    """Of a server that is to be started: for who reads it before the process is there."""
+    log = data_dir / "server.log"
+    log.touch()
+    return str(log)
